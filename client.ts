@@ -11,7 +11,7 @@ import type { apiRoutes } from "./server/app.ts";
 export interface ClientOptions {
   /** The server's API key. */
   readonly apiKey?: string | undefined;
-  /** Sends requests. Default is the platform's `fetch`. */
+  /** Sends requests. The default is the platform's `fetch`. */
   readonly fetch?: typeof fetch | undefined;
 }
 

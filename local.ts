@@ -29,7 +29,7 @@ import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxrunt
 import { startWorker } from "./runtime/worker.ts";
 import { builtInStages } from "./stages/mod.ts";
 
-/** Where runs find checkpoints, which device they use, and what they keep. */
+/** The sources of a run's checkpoints, its device, and the things to keep between runs. */
 export interface LocalRunOptions
   extends LocalModelsOptions, OnnxRuntimeNodeOptions, Pick<RunOptions, "residency" | "store"> {
   /** Modules that add stages, for executors other than `inline`; see `loadPlugins`. */
@@ -127,7 +127,8 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
 }
 
 /**
- * Returns what {@linkcode runGraph} needs to run on this machine: in this thread, in workers or in child
+ * Returns the options with which {@linkcode runGraph} runs on this machine: in this thread, in workers or in
+ * child
  * processes.
  *
  * @param options Where to find checkpoints, which device to use, and what to keep.

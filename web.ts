@@ -86,7 +86,7 @@ export {
 
 /** Options for opening pixstage in a browser or an edge runtime. */
 export interface OpenOptions extends Pick<PixstageOptions, "residency" | "store"> {
-  /** The default checkpoint. Default is the first of the sources. */
+  /** The default checkpoint. The default is the first of the sources. */
   readonly model?: string | undefined;
 }
 
@@ -110,7 +110,8 @@ export function open(
 export type WebRun = Pick<RunOptions, "registry" | "executors">;
 
 /**
- * Returns what `runGraph` needs to run in the calling thread. Run it in a worker to keep a page responsive.
+ * Returns the options with which `runGraph` runs in the calling thread. Run it in a worker to keep a page
+ * responsive.
  *
  * @param sources The checkpoints, by the names that graphs use.
  * @param runtime Runs the graphs.

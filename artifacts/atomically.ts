@@ -17,7 +17,7 @@ const WRITE_BYTES = 1 << 24;
 export interface WriteOptions {
   /** Stops the writing when aborted. Nothing is left behind. */
   readonly signal?: AbortSignal;
-  /** The temporary file, on the same file system. Default is a unique name in the file's folder. */
+  /** The temporary file, on the same file system. The default is a unique name in the file's folder. */
   readonly temporary?: string;
   /**
    * Whether the file must survive a power cut. Otherwise it can be incomplete after one. That is enough for
@@ -29,7 +29,7 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a file such that nobody ever sees a part of it: under a temporary name, flushed to disk, then
+ * Writes a file such that no reader ever sees a part of it: under a temporary name, flushed to disk, then
  * renamed. Replaces an existing file, and creates missing folders.
  *
  * @param path The file.

@@ -17,7 +17,7 @@ export class FetchError extends PixstageError<"request_failed"> {
  *
  * @param fetcher Sends the request.
  * @param url The file.
- * @param part Position of the first byte, and one past the last one. Default is the whole file.
+ * @param part Position of the first byte, and one past the last one. The default is the whole file.
  * @returns Exactly the requested bytes.
  * @throws {FetchError} if the server does not return them.
  */

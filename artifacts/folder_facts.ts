@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { FileError } from "./file_error.ts";
 import { checkOutputFolder } from "./output_file.ts";
 
-/** What is known about a folder. */
+/** The known properties of a folder. */
 export interface FolderFacts {
   readonly path: string;
   readonly exists: boolean;
@@ -25,7 +25,7 @@ export interface FolderFacts {
  * Examines a folder. Writes and removes a small file to find out whether it can be written.
  *
  * @param path The folder. It need not exist.
- * @param options Whether to add up the size of all files in it. Default is true.
+ * @param options Whether to add up the size of all files in it. The default is true.
  */
 export async function folderFacts(
   path: string,
@@ -40,7 +40,9 @@ export async function folderFacts(
   return { path, exists, bytes, freeBytes: await freeSpace(path), fault };
 }
 
-/** Returns the size of all files, without following links, because links point to files that count already. */
+/**
+ * Returns the size of all files, without following links, because links point to files that count already.
+ */
 async function folderBytes(path: string): Promise<number> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => []);
   let bytes = 0;

@@ -72,8 +72,8 @@ export function listKernelFolder(path: string): readonly string[] {
 }
 
 /**
- * Reads the names of `struct linux_dirent64`: 16 bytes, the entry's length in 2 bytes, its type in 1 byte, and
- * its name, which ends with a zero. Source: getdents(2).
+ * Reads the names of `struct linux_dirent64`: 16 bytes, the entry's length in 2 bytes, its type in 1 byte,
+ * and its name, which ends with a zero. Source: getdents(2).
  */
 function* entryNames(entries: Uint8Array): Generator<string> {
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);

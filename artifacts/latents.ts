@@ -41,7 +41,7 @@ export function latentsMetadata({ metadata }: Pick<Artifact, "metadata">): Laten
  * Returns the tensor `latents` of an artifact as float32.
  *
  * @param artifact Latents from a stage or from a file.
- * @param channels Expected number of channels. Default is any number.
+ * @param channels Expected number of channels. The default is any number.
  * @returns `latents` [images, channels, height, width].
  * @throws {ArtifactError} if the tensor is missing, its shape is wrong, or a value is not finite.
  */

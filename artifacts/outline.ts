@@ -15,13 +15,13 @@ export const outlineSchema = z.strictObject({
   kind: z.string(),
   /** Shapes of its tensors, by name. Unknown ones are missing. */
   shapes: z.record(z.string(), z.array(z.number())),
-  /** Its metadata, as far as it is known. */
+  /** The artifact's metadata, as far as it is known. */
   metadata: z.record(z.string(), z.json()),
   /** Number of tokens of each text, if the artifact contains embeddings. */
   tokens: z.array(z.number()).optional(),
 });
 
-/** What is known about an artifact before it exists. */
+/** The known properties of an artifact before it exists. */
 export interface ArtifactOutline {
   readonly kind: string;
   readonly shapes: Readonly<Record<string, readonly number[]>>;

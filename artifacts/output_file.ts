@@ -62,7 +62,7 @@ export async function checkOutputFile(path: string): Promise<void> {
  * enough: the file system can be mounted read-only, and root can write to most folders.
  *
  * @param folder The folder. If it does not exist, the nearest existing parent is checked.
- * @param named Name for errors. Default is the folder.
+ * @param named Name for errors. The default is the folder.
  * @throws {FileError} if no file can be written to it.
  */
 export async function checkOutputFolder(folder: string, named = folder): Promise<void> {

@@ -4,7 +4,7 @@ import { ConnectionWatch, SilenceError } from "./connection_watch.ts";
 
 /** How long to wait for a server, and how often to try. */
 export interface PatientFetchOptions {
-  /** Sends requests. Default is the platform's `fetch`. */
+  /** Sends requests. The default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /** Milliseconds without an answer, or without its next chunk, after which a request is abandoned. */
   readonly silenceMs: number;

@@ -9,15 +9,15 @@ import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { systemCode } from "../errors/foreign_error.ts";
 
-/** How Windows refuses to touch a file that a process has open, if only a virus scanner. */
+/** Error codes of Windows for a file that a process has open, even if only a virus scanner. */
 const BUSY = ["EACCES", "EBUSY", "EPERM"];
 
 /** Milliseconds before each further try: a second and a half in all. */
 const WAITS_MS: readonly number[] = [10, 20, 40, 80, 160, 320, 640];
 
 /**
- * Gives a file another name. One that bears that name already is replaced in one step; on Windows only once nobody has it
- * open, which is waited for.
+ * Renames a file, and atomically replaces an existing file of the new name. On Windows, waits until no
+ * program has that file open.
  *
  * @param from The file.
  * @param to Its new name.

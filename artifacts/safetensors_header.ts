@@ -23,9 +23,9 @@ const METADATA_KEY = "__metadata__";
 
 /** Position of a tensor in its file. */
 export interface SafetensorsEntry {
-  /** Its name. */
+  /** Name of the tensor. */
   readonly name: string;
-  /** Its element type, as the header names it. */
+  /** Element type, as named in the header. */
   readonly dtype: SafetensorsDType;
   /** Sizes of the axes; `[]` for a scalar. */
   readonly shape: readonly number[];
@@ -47,9 +47,9 @@ export interface SafetensorsHeader {
 
 /** A source of bytes that can be read in part: a file, a blob, a server that supports ranges. */
 export interface ByteSource {
-  /** Its name, for errors. */
+  /** Name of the source, for errors. */
   readonly name: string;
-  /** Its size in bytes. */
+  /** Size of the source in bytes. */
   readonly size: number;
   /** Reads the bytes from `start` to `end`, exclusive. */
   read(start: number, end: number): Promise<Uint8Array>;

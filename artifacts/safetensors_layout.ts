@@ -13,11 +13,11 @@ import { elementCount } from "./tensor.ts";
 
 /** A tensor to be written. */
 export interface PlannedTensor {
-  /** Its name. */
+  /** Name of the tensor. */
   readonly name: string;
-  /** Its element type. */
+  /** Element type of the tensor. */
   readonly dtype: DType;
-  /** Its shape. */
+  /** Shape of the tensor. */
   readonly shape: readonly number[];
 }
 

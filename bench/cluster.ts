@@ -7,7 +7,7 @@
  *
  * Times are the seconds that one worker needs to encode, denoise and decode a picture. Sizes are the
  * megabytes that each stage produces. The network is that of the store, in megabits per second. Requests
- * arrive at random (a Poisson process) at a share of the maximum throughput. Workers are divided among the
+ * arrive at random (a Poisson process) at a fraction of the maximum throughput. Workers are divided among the
  * stages in proportion to their times, and each worker runs one job at a time, the oldest first. The script
  * measures nothing itself: pass it the stage times that `pixstage gen --json` reports on your machines.
  *

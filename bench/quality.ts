@@ -1,7 +1,7 @@
 /**
  * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD against float32
  * over its prompts. Each argument is a part of a request. `--times` also measures the processor time of
- * denoising some prompts, in turn, as a share of float32's.
+ * denoising some prompts, in turn, as a fraction of float32's.
  *
  *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] \
  *         '{"precision":{"*":"int8"}}' '{"stepCache":0.1}'

@@ -200,7 +200,7 @@ export class Clients {
     return reply;
   }
 
-  /** Runs work until it ends, or until the client loses its patience and disconnects. */
+  /** Runs work until it ends, or until the client loses patience and disconnects. */
   async #left(patience: number | undefined, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const signal = patience === undefined ? new AbortController().signal : AbortSignal.timeout(patience);
     try {

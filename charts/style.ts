@@ -9,7 +9,9 @@
 /** The font of charts. It must be one that every system has, because the files load nothing. */
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 
-/** Colours by role. Series differ in hue and in lightness, so that colour-blind readers can tell them apart. */
+/**
+ * Colours by role. Series differ in hue and in lightness, so that colour-blind readers can tell them apart.
+ */
 const LIGHT = {
   background: "#ffffff",
   text: "#1b1f24",

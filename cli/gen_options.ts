@@ -443,7 +443,7 @@ export function modelReference({ model, revision }: Pick<GenOptions, "model" | "
   return revision === undefined ? reference : `${reference}@${revision}`;
 }
 
-/** Returns where the run finds checkpoints, and the device that it runs on. */
+/** Returns the sources of the run's checkpoints, and its device. */
 export function runOptions(
   options: Pick<
     GenOptions,

@@ -19,7 +19,7 @@ const STDOUT = "-";
  */
 const STDOUT_NAMES: readonly string[] = [STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
-/** What a command prints in addition to its results. */
+/** The output of a command in addition to its results. */
 interface Printing {
   readonly json?: boolean | undefined;
   readonly quiet?: boolean | undefined;

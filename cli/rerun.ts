@@ -76,7 +76,8 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
 }
 
 /**
- * How far the new file equals the old one. A picture that another program has saved again has the same pixels
+ * The degree to which the new file equals the old one. A picture that another program has saved again has the
+ * same pixels
  * but other bytes.
  */
 type Likeness = "bytes" | "pixels" | "none";

@@ -14,7 +14,7 @@ import { toPixels } from "../images/pixels.ts";
 import { isStdout, outputPath, writeOutput } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** Where pictures are written. */
+/** The destination of pictures. */
 export interface PictureTarget {
   /** Path of the file. `%03d` stands for the index of the picture, counted from 0. */
   readonly output?: string | undefined;

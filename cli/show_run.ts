@@ -24,7 +24,7 @@ import { type PictureTarget, savePictures } from "./save_pictures.ts";
 import { writeLine } from "./standard_streams.ts";
 import type { OpenRun } from "./store_options.ts";
 
-/** What a command prints. */
+/** The options for a command's output. */
 export type Loudness = Pick<GenOptions, "json" | "quiet" | "verbose" | "memoryReport" | "device">;
 
 /** Which part of a graph runs, and where its results are written. */

@@ -29,7 +29,7 @@ const SHARED = "libonnxruntime_providers_shared.so";
 
 /** A build of the libraries. */
 export interface CudaBuild {
-  /** Its source. */
+  /** The library's source. */
   readonly source: string;
   /** The CUDA version that it is for. */
   readonly cuda: 12 | 13;
@@ -68,7 +68,7 @@ const NVIDIA: Readonly<Record<12 | 13, readonly string[]>> = {
   ],
 };
 
-/** What was installed. */
+/** The result of an installation. */
 export interface InstalledCuda {
   /** The folder of the libraries. */
   readonly folder: string;
@@ -89,7 +89,7 @@ export interface InstallCudaOptions {
   readonly from: string;
   /** Whether to accept builds that have not been tested. */
   readonly unverified?: boolean | undefined;
-  /** The folder to install into. Default is ONNX Runtime's own folder. */
+  /** The folder to install into. The default is ONNX Runtime's own folder. */
   readonly folder?: string | undefined;
   /** The accepted builds. */
   readonly known?: readonly CudaBuild[] | undefined;

@@ -13,9 +13,9 @@ import { DeviceError } from "../runtime/device.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { compareTensors } from "../artifacts/compare_tensors.ts";
 
-/** What a device can do. */
+/** The capabilities of a device. */
 export interface DeviceFacts {
-  /** Its name. */
+  /** Name of the device. */
   readonly device: string;
   /**
    * Relative error of an attention layer in float32 against the reference. Absent if the device cannot run.

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Every code that an error of pixstage can carry. Exit statuses and HTTP statuses follow from this table
- * alone; docs/errors.md is generated from it.
+ * Every code that an error of pixstage can carry. Exit statuses and HTTP statuses follow only from this
+ * table; docs/errors.md is generated from it.
  *
  * @module
  */

@@ -9,8 +9,8 @@
 import type { ErrorCode } from "./error_codes.ts";
 
 /**
- * Returns the code for an answer without a code of its own. A status of 0 means that there was no answer and
- * maps to `unreachable`.
+ * Returns the code for an answer without one. A status of 0 means that there was no answer and maps to
+ * `unreachable`.
  */
 export function codeOfStatus(status: number): ErrorCode {
   switch (status) {

@@ -32,7 +32,7 @@ export const nodeSchema = z.strictObject({
   parameters: z.record(z.string(), z.unknown()).default({}),
   /** Source of each input port's artifact. */
   inputs: z.record(z.string(), inputSchema).default({}),
-  /** The executor that runs the node. Default is the runner's first executor. */
+  /** The executor that runs the node. The default is the runner's first executor. */
   executor: z.string().min(1).optional(),
   /**
    * How long the node keeps its weights in memory. The default depends on their size. Results do not depend

@@ -8,7 +8,7 @@ import type { PictureRequestInput } from "./picture_request.ts";
 
 /**
  * Fills in the wildcards of a request's prompts. Each picture gets its own prompt, drawn with its own seed:
- * picture i of a batch equals the picture that seed + i gives alone.
+ * picture i of a batch equals the picture that seed + i makes alone.
  *
  * @param request The request.
  * @returns The request with one prompt and one seed per picture, or the same request if it does not ask for

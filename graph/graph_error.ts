@@ -16,7 +16,7 @@ export type GraphIssue =
   & {
     /** Location in the document. */
     readonly path: GraphPath;
-    /** What is wrong, and how to fix it. */
+    /** The problem, and how to fix it. */
     readonly message: string;
   }
   & (

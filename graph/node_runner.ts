@@ -19,9 +19,9 @@ import type { SnapshotPolicy } from "./snapshots.ts";
 /** Name of an interrupted node's state in its record, next to the ports of its stage. */
 const STATE = "interrupted";
 
-/** What the nodes of one run need. */
+/** The resources of the nodes of one run. */
 export interface NodeRunnerOptions extends Omit<PreparedRun, "memory"> {
-  /** When to keep snapshots of running stages. */
+  /** When to store snapshots of running stages. */
   readonly snapshots: SnapshotPolicy | false;
   /** Whether stages report intermediate images. */
   readonly previews: boolean;
@@ -230,7 +230,7 @@ export class NodeRunner {
   }
 
   /**
-   * Returns what keeps the snapshots of a running node. Each snapshot replaces the one before, under a key
+   * Returns the storage for snapshots of a running node. Each snapshot replaces the one before, under a key
    * derived from the node's.
    */
   async #snapshots(

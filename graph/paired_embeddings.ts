@@ -25,7 +25,7 @@ export interface GivenArtifact {
   readonly id: string;
   /** Kind, shapes and metadata: everything except the tensors. */
   readonly outline: ArtifactOutline;
-  /** Its origin. */
+  /** Origin of the embeddings. */
   readonly origin: Origin;
   /** Reads the artifact. */
   read(): Promise<Artifact>;

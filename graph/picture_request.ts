@@ -27,15 +27,17 @@ export const pictureRequestSchema = z.strictObject({
    */
   wildcards: z.boolean().optional(),
   /**
-   * What the pictures should not show, one text for all prompts or one for each. Default is the checkpoint's
-   * own negative prompt, or the empty text.
+   * What the pictures should not show, one text for all prompts or one for each. The default is the
+   * checkpoint's own negative prompt, or the empty text.
    */
   negativePrompt: z.union([promptSchema, z.array(promptSchema).min(1)]).optional(),
   /** Whether grey areas of the mask are repainted in part. Otherwise each is rounded to white or black. */
   softMask: maskParameters.shape.soft.optional(),
   /** A second transformer, for the steps from `secondTransformerFrom` on. */
   secondTransformer: z.string().min(1).optional(),
-  /** Share of the noise schedule after which the second transformer takes over: diffusers' `denoising_end`. */
+  /**
+   * Share of the noise schedule after which the second transformer takes over: diffusers' `denoising_end`.
+   */
   secondTransformerFrom: z.number().gt(0).lt(1).optional(),
   /**
    * Another autoencoder: the folder or name of a checkpoint, or a folder that contains only an autoencoder.

@@ -23,11 +23,11 @@ import { nearest } from "../errors/nearest.ts";
 
 /** A node that has been checked. */
 export interface PlannedNode {
-  /** Its id in the document. */
+  /** The node's id in the document. */
   readonly id: string;
-  /** Its stage. */
+  /** The node's stage. */
   readonly stage: Stage;
-  /** Its parameters, parsed by the stage's schema. */
+  /** The node's parameters, parsed by the stage's schema. */
   readonly parameters: unknown;
   /** Source of each input port's artifact. */
   readonly inputs: Readonly<Record<string, GraphInput>>;

@@ -23,7 +23,7 @@ import { RunReporter } from "./run_reporter.ts";
 export interface ReadyNode extends PlannedNode {
   /** The executor that runs the node. */
   readonly where: Executor;
-  /** What the executor reports about the node. */
+  /** The executor's report about the node. */
   readonly prepared: PreparedNode;
 }
 
@@ -66,8 +66,8 @@ export async function prepareRun(
   const executors = placeNodes(plan, options.executors, options.placement);
   const { given, nodes } = await GivenArtifacts.read(plan, store, options.readFile, reporter);
 
-  // 1. Prepare each node on its executor, after its sources. If weights have to be downloaded first, try the
-  // nodes without them before.
+  // 1. Prepare each node on its executor, after its sources. If weights have to be downloaded, first try the
+  // nodes that need none.
   const ready = new Map<string, ReadyNode>();
   const limited = options.maxMemory !== undefined || options.maxGpuMemory !== undefined;
   if (!options.isTrial && await downloads()) await tryNodes();

@@ -41,8 +41,8 @@ export const provenanceSchema = z.object({
 export type Provenance = z.infer<typeof provenanceSchema>;
 
 /**
- * Writes the provenance of an artifact. Nodes are named after their stages, in an order that depends on the
- * graph alone. The same history thus always gives the same text.
+ * Writes the provenance of an artifact. Nodes are named after their stages, in an order that depends only on
+ * the graph, so the same history always has the same text.
  *
  * @param origin The artifact's origin.
  * @returns Its provenance.

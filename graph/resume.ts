@@ -15,7 +15,7 @@ import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
 import { splitSource } from "./plan.ts";
 import type { Provenance } from "./provenance.ts";
 
-/** What to change, from which step, and how far to go. */
+/** The changes for the remaining steps, the step from which they apply, and the number of steps to take. */
 export interface ResumeChanges {
   /** Number of steps to keep unchanged. */
   readonly fromStep?: number | undefined;
@@ -23,7 +23,7 @@ export interface ResumeChanges {
   readonly stepsMore?: number | undefined;
   /** Guidance scale for the remaining steps. */
   readonly guidanceScale?: number | undefined;
-  /** The part of all steps that use guidance, as far as it lies in the remaining steps. */
+  /** The range of all steps with guidance. It applies to the remaining steps. */
   readonly guidanceInterval?: StepInterval | undefined;
   /** Prompts for the remaining steps. */
   readonly prompts?: readonly string[] | undefined;
@@ -45,11 +45,11 @@ export interface ResumeChanges {
 
 /** An existing artifact. */
 export interface ResumePoint {
-  /** How it was made. */
+  /** How the artifact was made. */
   readonly provenance: Provenance;
-  /** Its kind and metadata, if known. Default is those of a picture. */
+  /** The artifact's kind and metadata, if known. The default is those of a picture. */
   readonly artifact?: Pick<Artifact, "kind" | "metadata"> | undefined;
-  /** How a graph refers to it. */
+  /** The artifact as an input of a graph. */
   readonly input?: Exclude<GraphInput, string>;
 }
 
@@ -163,7 +163,7 @@ function withSeeds(denoise: GraphNode, seeds: readonly (number | string)[]): Gra
   return { ...denoise, parameters: { ...denoise.parameters, seeds: [...seeds] } };
 }
 
-/** A denoising, and the parts that it goes on from. */
+/** A denoising, and the parts that it continues from. */
 function partsOf(nodes: Nodes, id: string): string[] {
   const source = nodes[id]?.inputs["checkpoint"];
   return [id, ...(typeof source === "string" ? partsOf(nodes, splitSource(source)[0]) : [])];
@@ -309,8 +309,8 @@ function encodeAgain(
 }
 
 /**
- * Adds or changes the node that decodes the latents. Default is the autoencoder of the earlier decoding, or
- * else the checkpoint's.
+ * Adds or changes the node that decodes the latents. The default is the autoencoder of the earlier decoding,
+ * or else the checkpoint's.
  */
 function decoded(
   nodes: Nodes,

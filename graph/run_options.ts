@@ -22,7 +22,7 @@ import type { SnapshotPolicy } from "./snapshots.ts";
 export interface ReadFile {
   /** The artifact in the file. */
   readonly artifact: Artifact;
-  /** Its lineage, if the file records it. */
+  /** The artifact's lineage, if the file records it. */
   readonly provenance?: Provenance | undefined;
 }
 
@@ -42,11 +42,11 @@ export interface PrepareOptions extends MemoryLimits {
   /** Whether only the plan is wanted. A plan that does not fit into memory is then not an error. */
   readonly isTrial?: boolean | undefined;
   /**
-   * The lowest precision that may be chosen to stay within the memory limits. Default is the node's own
+   * The lowest precision that may be chosen to stay within the memory limits. The default is the node's own
    * precision.
    */
   readonly lowestPrecision?: Precision | undefined;
-  /** Keeps artifacts and earlier results. Default is a store in memory that lasts for the run. */
+  /** Keeps artifacts and earlier results. The default is a store in memory that lasts for the run. */
   readonly store?: RunStore | undefined;
   /**
    * Reads an artifact that the graph names by `{"file": …}`. Without it, a graph that names files is refused.
@@ -68,7 +68,7 @@ export interface PrepareOptions extends MemoryLimits {
 /** The options for running a graph. */
 export interface RunOptions extends PrepareOptions {
   /**
-   * When to keep snapshots of running stages, from which an interrupted run continues. `false` keeps none.
+   * When to store snapshots of running stages, from which an interrupted run continues. `false` keeps none.
    *
    * @default {{ everyMs: 5000 }}
    */
@@ -90,9 +90,9 @@ export interface RunOptions extends PrepareOptions {
 export interface OutputReference {
   /** SHA-256 of its content. */
   readonly id: string;
-  /** Its kind. */
+  /** Kind of the artifact. */
   readonly kind: string;
-  /** Its lineage. */
+  /** Lineage of the artifact. */
   readonly provenance: Provenance;
 }
 
@@ -102,7 +102,7 @@ export interface MadeArtifact {
   readonly id: string;
   /** The artifact. */
   readonly artifact: Artifact;
-  /** Its lineage. */
+  /** Lineage of the artifact. */
   readonly provenance: Provenance;
 }
 

@@ -199,7 +199,7 @@ export function textToImage(
   return { pixstage: 1, nodes };
 }
 
-/** Splits a denoising: another transformer takes the steps after a share of the noise schedule. */
+/** Splits a denoising: another transformer takes the steps after a fraction of the noise schedule. */
 function inTwoParts(
   whole: GraphDocumentInput["nodes"][string],
   transformer: string,

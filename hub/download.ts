@@ -37,7 +37,7 @@ export const downloadProgressSchema = z.object({
   file: z.string(),
   /** Received bytes of the file. */
   received: z.number(),
-  /** Its size. */
+  /** Size of the file in bytes. */
   total: z.number(),
   /** Received bytes of all files. */
   allReceived: z.number(),
@@ -52,11 +52,11 @@ export type DownloadProgress = Readonly<z.infer<typeof downloadProgressSchema>>;
 export interface Download {
   /** The file. */
   readonly file: RepositoryFile;
-  /** Its URL on the hub. */
+  /** URL of the file on the hub. */
   readonly url: string;
   /** The path of its blob. */
   readonly blob: string;
-  /** Its path in the snapshot. If the file system has no links, this is the file itself. */
+  /** Path of the file in the snapshot. If the file system has no links, this is the file itself. */
   readonly linked: string;
   /** The file that a writer of the blob locks. */
   readonly lock: string;
@@ -66,7 +66,7 @@ export interface Download {
 export interface DownloadSource {
   /** The model, e.g. `org/name`. */
   readonly model: string;
-  /** Its folder in the cache. */
+  /** The model's folder in the cache. */
   readonly root: string;
   /** Creates a `fetch` that throws a `HubError` unless the status is a success. */
   readonly fetch: (signal: AbortSignal) => typeof fetch;

@@ -261,7 +261,7 @@ export class HubModel {
     };
   }
 
-  /** Returns what the cache lacks to open the model. */
+  /** Returns the files that the cache lacks to open the model. */
   async #missingFromCache(variant: string): Promise<string | undefined> {
     try {
       const source = await this.#openFolder();

@@ -13,19 +13,21 @@ import { getHFHubCachePath } from "@huggingface/hub";
 
 /** Options for using the hub and its cache. */
 export interface HubOptions {
-  /** The hub's address. Default is `HF_ENDPOINT`, else `https://huggingface.co`. */
+  /** The hub's address. The default is `HF_ENDPOINT`, else `https://huggingface.co`. */
   readonly endpoint?: string | undefined;
   /**
-   * The access token. Default is `HF_TOKEN`, else the content of `HF_TOKEN_PATH`, else of `HF_HOME/token`.
+   * The access token. The default is `HF_TOKEN`, else the content of `HF_TOKEN_PATH`, else of
+   * `HF_HOME/token`.
    */
   readonly token?: string | undefined;
-  /** The cache folder. Default is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
+  /** The cache folder. The default is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
   readonly cacheDir?: string | undefined;
-  /** Whether only the cache is used. Default is whether `HF_HUB_OFFLINE` is set. */
+  /** Whether only the cache is used. The default is whether `HF_HUB_OFFLINE` is set. */
   readonly localFilesOnly?: boolean | undefined;
   /**
-   * Milliseconds of silence after which a connection is abandoned. Default is `HF_HUB_ETAG_TIMEOUT` seconds,
-   * else 10 s, for questions to the hub, and `HF_HUB_DOWNLOAD_TIMEOUT` seconds, else 20 s, for files.
+   * Milliseconds of silence after which a connection is abandoned. The default is `HF_HUB_ETAG_TIMEOUT`
+   * seconds, else 10 s, for questions to the hub, and `HF_HUB_DOWNLOAD_TIMEOUT` seconds, else 20 s, for
+   * files.
    */
   readonly stallTimeout?: number | undefined;
 }

@@ -25,7 +25,7 @@ export interface ListedModel {
    * `main`.
    */
   readonly name: string;
-  /** Its folder. */
+  /** The model's folder. */
   readonly folder: string;
   /** The size of its files in bytes. */
   readonly bytes: number;

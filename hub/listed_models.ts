@@ -13,7 +13,7 @@ import type { ModelReference, Models } from "../models/models.ts";
 export interface ModelEntry {
   /** The name in requests. */
   readonly name: string;
-  /** What it stands for on this machine: a folder, or a name on the hub. */
+  /** The model that the name refers to: a folder, or a name on the hub. */
   readonly reference: string;
 }
 

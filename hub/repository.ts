@@ -18,9 +18,9 @@ export const COMMIT = /^[0-9a-f]{40}$/;
 
 /** A file of a repository. */
 export interface RepositoryFile {
-  /** Its path in the repository. */
+  /** Path of the file in the repository. */
   readonly path: string;
-  /** Its size in bytes. */
+  /** Size of the file in bytes. */
   readonly size: number;
   /**
    * SHA-256 of its bytes if LFS stores it, or else the SHA-1 of its git blob. It is also the file's name in

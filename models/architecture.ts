@@ -54,7 +54,7 @@ export interface TextOptions {
 
 /** A text encoder whose configuration and tokenizer have been read. */
 export interface TextEncoderModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /**
    * SHA-256 of the other files that embeddings depend on, keyed by their folder in the checkpoint:
@@ -184,7 +184,7 @@ export interface ControlNetModel {
 
 /** A denoiser whose configuration has been read. */
 export interface DenoiserModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
@@ -192,7 +192,7 @@ export interface DenoiserModel {
   readonly identity: JsonObject;
   /** Names of its self-attentions in block order, if predictions can perturb them. */
   readonly selfAttentions?: readonly string[] | undefined;
-  /** Whether it supports a step cache. */
+  /** Whether the network supports a step cache. */
   readonly cachesSteps?: boolean | undefined;
   /** Preview colours of the latents, if known. */
   readonly latentColours?: LatentColours | undefined;
@@ -245,7 +245,7 @@ export interface DenoiserModel {
 /** An open denoiser. */
 export interface OpenDenoiser extends AsyncDisposable {
   /**
-   * Computes, once per text, everything that depends on the text alone.
+   * Computes, once per text, everything that depends only on the text.
    *
    * @param embedding [tokens, channels], real tokens only.
    * @param options Abort signal.
@@ -299,7 +299,7 @@ export interface OpenDecoderOptions extends OpenModelOptions, TilingOptions {
 
 /** A decoder whose configuration has been read. */
 export interface DecoderModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /** Number of channels of the latents. */
   readonly latentChannels: number;
@@ -379,13 +379,13 @@ export interface LatentDistribution {
 
 /** A picture encoder whose configuration has been read. */
 export interface PictureEncoderModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /** Number of channels of the latents. */
   readonly latentChannels: number;
   /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
-  /** Whether it returns a distribution of latents instead of latents only. */
+  /** Whether the encoder returns a distribution of latents instead of latents only. */
   readonly hasDistribution: boolean;
   /** Factor by which its latents are multiplied before denoising. */
   readonly scalingFactor: number;
@@ -432,7 +432,7 @@ export interface Architecture {
    * Returns whether a weight can be quantized, that is, whether it is a large matrix that multiplies
    * activations.
    *
-   * @param name Its name in the checkpoint.
+   * @param name Name of the weight in the checkpoint.
    */
   isQuantizable?(name: string): boolean;
   /**

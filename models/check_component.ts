@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Checks whether a run can use a component, from its configuration and the headers of its weights alone.
+ * Checks whether a run can use a component, from only its configuration and the headers of its weights.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { Weights } from "./checkpoint/weights.ts";
  *
  * @param name Name of the component.
  * @param component The component.
- * @returns Its weights.
+ * @returns The component's weights.
  * @throws {CheckpointError} if a file or a tensor is missing, or if a tensor has the wrong shape or an
  *   unknown type.
  *

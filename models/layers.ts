@@ -31,7 +31,7 @@ export interface ConvOptions {
    * @default {1n}
    */
   readonly stride?: bigint;
-  /** Zero padding at top, left, bottom and right. Default is 1 each for a kernel of 3, otherwise none. */
+  /** Zero padding at top, left, bottom and right. The default is 1 each for a kernel of 3, otherwise none. */
   readonly pads?: readonly bigint[];
   /**
    * Whether the convolution has a bias.

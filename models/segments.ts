@@ -63,7 +63,7 @@ export interface OpenModelOptions {
    * @default {"stage"}
    */
   readonly residency?: Residency | undefined;
-  /** Number of layers per graph. Default is one when streaming, otherwise all. */
+  /** Number of layers per graph. The default is one when streaming, otherwise all. */
   readonly layersPerSegment?: number | undefined;
   /**
    * Whether operators allocate memory from a pool; see the runtime.

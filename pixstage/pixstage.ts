@@ -38,7 +38,9 @@ export interface PixstageOptions
   readonly executors: readonly [Executor, ...Executor[]];
   /** The default checkpoint. */
   readonly model: string;
-  /** Keeps artifacts and earlier results. Default is a store in memory that lasts as long as this object. */
+  /**
+   * Keeps artifacts and earlier results. The default is a store in memory that lasts as long as this object.
+   */
   readonly store?: RunStore | undefined;
   /** Why the store keeps nothing on disk, if it does not. Every call repeats it as a warning. */
   readonly storeWarning?: string | undefined;
@@ -97,7 +99,7 @@ export interface FromPicture {
 
 /** A request for pictures. The checkpoint determines the defaults. */
 export interface GenerateRequest extends Request, FromPicture {
-  /** What the pictures show. Each prompt gives a picture. */
+  /** What the pictures show. Each prompt makes one picture. */
   readonly prompt: string | readonly string[];
   /** Seed of the first picture. The others have the next whole numbers. */
   readonly seed?: number | string | undefined;

@@ -121,24 +121,24 @@ export class Image {
     this.#files = files;
   }
 
-  /** Its pixels, 8 bits per channel. */
+  /** The picture's pixels, 8 bits per channel. */
   get pixels(): Pixels {
     const { artifact } = this.made;
     this.#pixels ??= toPixels(artifact.tensors["image"] as Tensor<"float32">)[this.index]!;
     return this.#pixels;
   }
 
-  /** Its width in pixels. */
+  /** The picture's width in pixels. */
   get width(): number {
     return this.pixels.width;
   }
 
-  /** Its height in pixels. */
+  /** The picture's height in pixels. */
   get height(): number {
     return this.pixels.height;
   }
 
-  /** The seed that gives this picture alone. */
+  /** The seed that makes this picture alone. */
   get seed(): string | undefined {
     const { seeds } = this.made.artifact.metadata;
     const seed = Array.isArray(seeds) ? seeds[this.index] : undefined;

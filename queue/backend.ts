@@ -130,8 +130,8 @@ export class QueueBackend {
   }
 
   /**
-   * Drops all connections if the server is gone, because closing them would wait for its return. The leases of
-   * jobs that cannot be given back expire.
+   * Drops all connections if the server is gone, because closing them would wait for its return. The leases
+   * of jobs that cannot be given back expire.
    */
   async disconnectIfGone(): Promise<void> {
     try {

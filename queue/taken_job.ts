@@ -21,7 +21,7 @@ import type { TakenJob } from "./backend.ts";
 import { GivenBack } from "./job_intake.ts";
 import { type JobReport, type RunJob, type RunJobResult, runJobSchema } from "./messages.ts";
 
-/** What {@linkcode doJob} needs to process a job. */
+/** The resources with which {@linkcode doJob} processes a job. */
 export interface JobTools {
   /** The store of the job's artifacts. */
   readonly store: RunStore;

@@ -1,5 +1,5 @@
 /**
- * What CUDA requires of the process before ONNX Runtime's CUDA libraries are loaded.
+ * The environment that CUDA requires before ONNX Runtime's CUDA libraries are loaded.
  *
  * @module
  */

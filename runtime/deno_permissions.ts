@@ -1,12 +1,12 @@
 /**
- * What Deno permits this program to do.
+ * The permissions that Deno grants to this program.
  *
  * @module
  */
 
 import { holdsNeeded } from "./permissions.ts";
 
-/** The kinds of permissions, and what a run needs each for. */
+/** The kinds of permissions, and why a run needs each of them. */
 export const PERMISSIONS = {
   read: "to read models",
   write: "to write pictures and the store",
@@ -21,8 +21,8 @@ export const PERMISSIONS = {
 export type PermissionName = keyof typeof PERMISSIONS;
 
 /**
- * What Deno answers about a permission. `limited` means that it is granted for what a run needs, and not for
- * more. Deno asks the user for a permission in the state `prompt`.
+ * The state of a permission. `limited` means that Deno grants exactly what a run needs. In the state
+ * `prompt`, Deno asks the user.
  */
 export type PermissionState = "granted" | "limited" | "prompt" | "denied";
 

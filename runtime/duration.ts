@@ -12,7 +12,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 /** Milliseconds per unit of Go's durations. */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Numbers with units, or one number alone. */
+/** Numbers with units, or a single number. */
 const DURATION = /^(-?)(?:((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)|(\d+(?:\.\d+)?))$/;
 
 /** The rule for durations, for errors. */

@@ -35,8 +35,8 @@ export class GpuMemory {
   /**
    * Starts sampling. Call it before anything is on the GPU.
    *
-   * @param options The driver's tool, the GPU to sample, and the process whose memory counts. Default is all
-   * GPUs, and this process.
+   * @param options The driver's tool, the GPU to sample, and the process whose memory counts. The default is
+   * all GPUs and this process.
    */
   constructor(
     options: {
@@ -87,8 +87,8 @@ export function freeGpuMemory(device: Device): number | undefined {
 }
 
 /**
- * Samples in a thread, because the thread that runs graphs is blocked when memory is highest. The driver's tool
- * ends with this process, however that ends: it then writes to a pipe without a reader.
+ * Samples in a thread, because the thread that runs graphs is blocked when memory is highest. The driver's
+ * tool ends with this process, however that ends: it then writes to a pipe without a reader.
  */
 function startSampling(tool: string, only: readonly string[], processId: number): Int32Array {
   const samples = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT)).fill(UNKNOWN);

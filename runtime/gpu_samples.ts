@@ -3,7 +3,9 @@
 /** A figure that has not been sampled. */
 export const UNKNOWN = -1;
 
-/** Indices of the figures, in MiB, that the thread of `gpu_sampler.ts` shares with the one that started it. */
+/**
+ * Indices of the figures, in MiB, that the thread of `gpu_sampler.ts` shares with the one that started it.
+ */
 export const GPU_SAMPLES = { processes: { peak: 0, now: 1 }, gpus: { peak: 2, now: 3 } } as const;
 
 /** What the thread needs to sample. */

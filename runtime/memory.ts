@@ -61,7 +61,9 @@ export function resetPeakMemory(): boolean {
   }
 }
 
-/** Returns what the kernel reports about a process, or `undefined` if it has ended or Deno does not permit it. */
+/**
+ * Returns what the kernel reports about a process, or `undefined` if it has ended or Deno does not permit it.
+ */
 function statusOf(process: number | "self"): string | undefined {
   try {
     return readKernelFile(`/proc/${process}/status`);

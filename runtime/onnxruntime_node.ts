@@ -40,8 +40,8 @@ export interface OnnxRuntimeNodeOptions {
    */
   readonly device?: Device | undefined;
   /**
-   * Number of threads per operator on a CPU, at most 16, or the number of cores if that is larger. Default is
-   * one per core.
+   * Number of threads per operator on a CPU, at most 16, or the number of cores if that is larger. The default
+   * is one per core.
    */
   readonly threads?: number | undefined;
 }

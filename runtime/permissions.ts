@@ -46,8 +46,8 @@ const FACTS = [
 ] as const;
 
 /**
- * Locations of the NVIDIA driver's tool. Deno reports a program that it cannot find by name at every start, but
- * is silent about a missing path.
+ * Locations of the NVIDIA driver's tool. Deno reports a program that it cannot find by name at every start,
+ * but is silent about a missing path.
  */
 const DRIVER_TOOLS = process.platform === "win32"
   ? ["C:\\Windows\\System32\\nvidia-smi.exe"]
@@ -230,7 +230,9 @@ function heldOf(
   return holds({ name }) ? ALL : [];
 }
 
-/** Returns the wanted paths that this process has; if all are wanted, the widest folders around some of them. */
+/**
+ * Returns the wanted paths that this process has; if all are wanted, the widest folders around some of them.
+ */
 function heldPaths(
   name: "read" | "write" | "ffi",
   wanted: Limits | undefined,

@@ -10,7 +10,7 @@ import { readKernelFile } from "../artifacts/kernel.ts";
 
 /** A processor. */
 export interface Processor {
-  /** Its name. */
+  /** Name of the processor. */
   readonly model: string;
   /** The architecture, e.g. `x64` or `arm64`. */
   readonly architecture: string;
@@ -59,7 +59,7 @@ function featuresHere(): Readonly<Record<string, boolean>> {
   try {
     return featuresOf(readKernelFile("/proc/cpuinfo"), arch);
   } catch {
-    // Deno permits neither this nor native libraries.
+    // Deno permits neither this file nor native libraries.
     return {};
   }
 }

@@ -12,7 +12,7 @@ import type { Tensor } from "../artifacts/tensor.ts";
 
 /** An ONNX graph, ready to be opened. */
 export interface ModelGraph {
-  /** Its name, for errors and reports, e.g. `transformer.blocks.3`. */
+  /** Name of the graph, for errors and reports, e.g. `transformer.blocks.3`. */
   readonly name: string;
   /** A serialized ONNX `ModelProto`. Initializers can name files in `weightsFolder` as external data. */
   readonly bytes: Uint8Array;
@@ -86,7 +86,7 @@ export interface RuntimeTraits {
   /** Whether weights and activations are in the memory of the process. */
   readonly hostMemory: boolean;
   /**
-   * What is worth computing in float16: nothing; only products with weights, if attention and norms
+   * The computations that pay off in float16: none; only products with weights, if attention and norms
    * accumulate in the type of their inputs; or whole blocks of a transformer, if all kernels accumulate in
    * float32.
    */

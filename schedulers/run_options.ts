@@ -24,13 +24,13 @@ export interface RunOptions extends ScheduleOptions {
 
 /** The run options that a scheduler accepts in addition to a number of steps. */
 export interface RunSupport {
-  /** Whether it accepts timesteps. */
+  /** Whether the scheduler accepts timesteps. */
   readonly timesteps?: boolean;
-  /** Whether it accepts sigmas. */
+  /** Whether the scheduler accepts sigmas. */
   readonly sigmas?: boolean;
-  /** Whether it accepts eta. */
+  /** Whether the scheduler accepts eta. */
   readonly eta?: boolean;
-  /** Whether it accepts mu, provided that its options enable the shift. */
+  /** Whether the scheduler accepts mu, provided that its options enable the shift. */
   readonly mu?: boolean;
 }
 

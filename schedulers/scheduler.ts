@@ -80,7 +80,7 @@ export interface Scheduler {
    *
    * @param original The clean sample; not changed.
    * @param noise Standard normal noise of the same length; not changed.
-   * @param timestep One of `timesteps`. Among equal ones, the next call is meant, or else the first one after
+   * @param timestep One of `timesteps`. Among equal ones, the next call counts, or else the first one after
    * it.
    */
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array;

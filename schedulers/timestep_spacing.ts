@@ -81,7 +81,10 @@ export function intervalTimesteps(
   }
 }
 
-/** Counts down from the end of training. Drops values that rounding errors alone put before the start. */
+/**
+ * Counts down from the end of training. Drops values that are before the start only because of rounding
+ * errors.
+ */
 function trailingTimesteps(last: number, interval: number): number[] {
   return countdown(last, interval).map((end) => roundHalfEven(end) - 1).filter((timestep) => timestep >= 0);
 }

@@ -25,7 +25,7 @@ const HASHED_AT_ONCE = 2;
 export interface ArtifactFile {
   /** The file's path. */
   readonly path: string;
-  /** Its size in bytes. */
+  /** Size of the file in bytes. */
   readonly size: number;
 }
 
@@ -155,7 +155,7 @@ export type ArtifactLimits = Pick<Limits, "maxArtifactBytes" | "maxHeaderBytes">
 interface Checks {
   /** The SHA-256 that its content must have. */
   readonly id: string;
-  /** Its size limits. */
+  /** Size limits of an artifact. */
   readonly limits: ArtifactLimits;
   /** Path of the file that receives the upload. */
   readonly written: string;

@@ -73,7 +73,7 @@ export interface ServerEnv {
   Bindings: {
     /** The client's address. If trusted proxies forward the request, it is the address that they report. */
     readonly remoteAddr?: PeerAddress | undefined;
-    /** How the client addressed the server. */
+    /** The address with which the client reached the server. */
     readonly address: PublicAddress;
   };
   Variables: {

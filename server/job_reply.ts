@@ -8,7 +8,7 @@ import type { JobReply, QueueReply } from "./schemas/job_request.ts";
  *
  * @param job The job.
  * @param server The server's jobs.
- * @param address How the client addressed the server. The job's paths start with its prefix.
+ * @param address The address with which the client reached the server. The job's paths start with its prefix.
  */
 export function jobReply(
   job: Job,

@@ -12,13 +12,13 @@ import { InputError } from "../errors/pixstage_error.ts";
 export interface PeerAddress {
   /** `tcp`, or another transport. */
   readonly transport: string;
-  /** Its IP address; undefined if it has none, e.g. for a Unix socket. */
+  /** The peer's IP address; undefined if it has none, e.g. for a Unix socket. */
   readonly hostname?: string | undefined;
-  /** Its port. */
+  /** The peer's port. */
   readonly port?: number | undefined;
 }
 
-/** How a client addressed the server. */
+/** The address with which a client reached the server. */
 export interface PublicAddress {
   /** The client's IP address; undefined if the connection has none. */
   readonly client: string | undefined;
@@ -136,7 +136,7 @@ export function publicAddress(
 }
 
 /**
- * Returns where a request came from: the connection's remote end, or the client behind the trusted proxies.
+ * Returns the origin of a request: the connection's remote end, or the client behind the trusted proxies.
  */
 export function clientAddr(
   peer: PeerAddress | undefined,

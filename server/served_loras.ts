@@ -20,7 +20,7 @@ import type { Log } from "./log.ts";
 export interface ServedLora extends ModelEntry {
   /** Number of layers that it adapts. */
   readonly layers: number;
-  /** Names of the models and stand-alone transformers that it fits. */
+  /** Names of the models and stand-alone transformers that the adapter fits. */
   readonly models: readonly string[];
 }
 

@@ -16,19 +16,19 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 
 /** A model that requests may name. */
 export interface ServedModel extends ModelEntry {
-  /** Its model family: α or Σ. */
+  /** Family of the model: α or Σ. */
   readonly family: string;
   /** The settings that its authors recommend. */
   readonly defaults: RunDefaults;
-  /** Its native width in pixels. */
+  /** Native width in pixels. */
   readonly width: number;
-  /** Its native height in pixels. */
+  /** Native height in pixels. */
   readonly height: number;
-  /** Its default scheduler. */
+  /** Default scheduler. */
   readonly scheduler: string;
-  /** Its default number of denoising steps. */
+  /** Default number of denoising steps. */
   readonly steps: number;
-  /** Its default guidance scale. */
+  /** Default guidance scale. */
   readonly guidanceScale: number;
 }
 

@@ -31,7 +31,7 @@ const REST_TIMES = 4;
  */
 const LEFT_SHARE = 0.9;
 
-/** Disk space that uploads leave to the runs: this many bytes, or this share of a small disk. */
+/** Disk space that uploads leave to the runs: this many bytes, or this fraction of a small disk. */
 const RUNS_BYTES = 1e9;
 const RUNS_SHARE = 0.05;
 

@@ -21,14 +21,15 @@ import { defineStage, type RunContext, type Stage } from "./stage.ts";
 /** Parameters of the encode stage. */
 export const encodeParameters = z.strictObject({
   ...modelParameters,
-  /** The prompts. Each produces one embedding. Default is the checkpoint's own negative prompt, or "". */
+  /** The prompts. Each produces one embedding. The default is the checkpoint's own negative prompt, or "". */
   prompts: z.array(promptSchema).min(1, "At least one prompt is needed").optional(),
   /** Whether to clean captions in the same way as the training captions: twice, as diffusers does. */
   cleanCaption: z.boolean().default(true),
   /** Precision of the matrices: as stored, or quantized. T5's values overflow float16. */
   precision: precisionSchema.exclude(["float16"]).default("float32"),
   /**
-   * Number of tokens to pad embeddings to. Longer prompts are truncated. Default is the model's own length.
+   * Number of tokens to pad embeddings to. Longer prompts are truncated. The default is the model's own
+   * length.
    */
   maxSequenceLength: z.int().positive().optional(),
 });

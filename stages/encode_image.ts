@@ -27,7 +27,7 @@ export const encodeImageParameters = z.strictObject({
   /** Another autoencoder: a checkpoint, or a folder that contains only an autoencoder. */
   vae: z.string().min(1).optional(),
   /**
-   * What determines the size. `model`: the size at which the checkpoint denoises. `picture`: the picture's
+   * The source of the size. `model`: the size at which the checkpoint denoises. `picture`: the picture's
    * own size, each side rounded down to whole latents.
    */
   sizing: z.enum(["model", "picture"]).default("model"),
@@ -35,7 +35,8 @@ export const encodeImageParameters = z.strictObject({
   width,
   resolutionBinning,
   /**
-   * What to return of the distribution that an autoencoder predicts for a picture: the whole `distribution`,
+   * The part to return of the distribution that an autoencoder predicts for a picture: the whole
+   * `distribution`,
    * from which denoising samples with its own seeds; its `mode`; or a `sample`, drawn with `seeds`.
    */
   posterior: z.enum(["distribution", "mode", "sample"]).default("distribution"),

@@ -11,7 +11,7 @@ import type { PictureSize } from "../models/architecture.ts";
 import type { Models } from "../models/models.ts";
 import { type DenoiserReference, openDenoiser } from "./denoise/settings.ts";
 
-/** What determines a size. */
+/** The values that determine a size. */
 export interface PictureSizeRequest extends DenoiserReference {
   /** `model`: the size at which the checkpoint denoises. `picture`: the picture's own size. */
   readonly sizing: "model" | "picture";

@@ -61,7 +61,7 @@ export interface PrepareContext<P, I extends Ports = Ports> {
   /** How long the stage keeps its weights in memory, if that is fixed. */
   readonly residency?: Residency | undefined;
   /**
-   * The lowest precision among the ways to run that `memory` lists. Default is the precision in the
+   * The lowest precision among the ways to run that `memory` lists. The default is the precision in the
    * parameters.
    */
   readonly lowestPrecision?: Precision | undefined;
@@ -79,7 +79,7 @@ export interface Snapshots {
   offer(make: () => Artifact): Promise<void>;
 }
 
-/** What a running stage can use. */
+/** The resources of a running stage. */
 export interface RunContext<I extends Ports = Ports> {
   /** The artifacts at the input ports. */
   readonly inputs: InputArtifacts<I>;

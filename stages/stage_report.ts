@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What a stage can report while it runs. The runner adds the node and the time.
+ * The reports of a running stage. The runner adds the node and the time.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { z } from "zod";
 /** A segment of the weights is about to be opened. */
 export const loadSchema = z.object({
   type: z.literal("stage:load"),
-  /** What is being loaded, e.g. `text_encoder`. */
+  /** The part that is being loaded, e.g. `text_encoder`. */
   part: z.string(),
   /** Segments loaded so far. */
   loaded: z.int().nonnegative(),
@@ -70,5 +70,5 @@ export const stageReportSchema = z.discriminatedUnion("type", [
   warningSchema,
 ]);
 
-/** What a stage can report. */
+/** A report of a stage. */
 export type StageReport = z.infer<typeof stageReportSchema>;

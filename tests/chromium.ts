@@ -11,7 +11,7 @@ import type { Need } from "./needing.ts";
 
 const PATH = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 
-/** The need for the browser. On CI it must be installed. */
+/** Requires the browser. On CI it must be installed. */
 export const CHROMIUM: Need = {
   what: `a browser at ${PATH}: install chromium`,
   isThere: existsSync(PATH) || Deno.env.get("CI") === "true",

@@ -1,5 +1,5 @@
 /**
- * Tests with requirements to the machine. If a requirement is missing, the test is ignored, and its name
+ * Tests that need something from the machine. If a requirement is missing, the test is ignored, and its name
  * gives the reason.
  *
  * @module
@@ -9,9 +9,9 @@ import { hasGolden } from "./goldens.ts";
 
 /** A requirement that a machine may not meet. */
 export interface Need {
-  /** Its name in the reason: `needs Linux`. */
+  /** Name of the requirement in the reason: `needs Linux`. */
   readonly what: string;
-  /** Whether this machine meets it. */
+  /** Whether this machine meets the requirement. */
   readonly isThere: boolean;
 }
 
@@ -20,7 +20,7 @@ export const LINUX: Need = { what: "Linux", isThere: Deno.build.os === "linux" }
 /** Links, FIFOs, signals and permissions. */
 export const UNIX: Need = { what: "a Unix system", isThere: Deno.build.os !== "windows" };
 
-/** Returns the need for a file or folder of the reference values that may not be in the repository. */
+/** Returns the requirement of a file or folder of the reference values that may not be in the repository. */
 export function golden(path: string): Need {
   return { what: `the reference values ${path}`, isThere: hasGolden(path) };
 }

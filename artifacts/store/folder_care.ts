@@ -11,13 +11,13 @@ import { damageOf, type FolderStore } from "./folder_store.ts";
 
 /** Something in a folder store that does not belong there. */
 export interface StoreFault {
-  /** What it is: a damaged artifact or record, or a file left by a crashed writer. */
+  /** Kind of the file: a damaged artifact or record, or a file left by a crashed writer. */
   readonly what: "artifact" | "record" | "leftover";
-  /** Its path. */
+  /** Path of the file. */
   readonly path: string;
-  /** What is wrong with it. */
+  /** The problem with the file. */
   readonly reason: string;
-  /** Its size in bytes. */
+  /** Size of the file in bytes. */
   readonly bytes: number;
 }
 
@@ -25,7 +25,7 @@ export interface StoreFault {
 export interface StoreSize {
   /** Number of files. */
   readonly files: number;
-  /** Their total size in bytes. */
+  /** Total size of the files in bytes. */
   readonly bytes: number;
 }
 

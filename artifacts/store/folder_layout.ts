@@ -25,13 +25,13 @@ export type Shard = keyof typeof SHARDS;
 
 /** A file in a folder store. */
 export interface StoreFile {
-  /** Its path. */
+  /** Path of the file. */
   readonly path: string;
-  /** Its name without the extension. */
+  /** Name of the file without the extension. */
   readonly id: string;
-  /** Its size in bytes. */
+  /** Size of the file in bytes. */
   readonly bytes: number;
-  /** When it was last written or used, in milliseconds since 1970. */
+  /** Time of the last write or use, in milliseconds since 1970. */
   readonly usedAt: number;
 }
 

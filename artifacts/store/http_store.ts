@@ -14,13 +14,13 @@ import type { ArtifactStore, StoreReadOptions } from "./store.ts";
 export interface HttpStoreOptions {
   /** The token to send as `Authorization: Bearer`, if the server requires one. */
   readonly token?: string | undefined;
-  /** Sends requests. Default is the platform's `fetch`. */
+  /** Sends requests. The default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /** Stops requests when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What to do if a server answers 401. */
+/** Advice for a reply with status 401. */
 export const KEY_WANTED =
   "it requires an API key: give it as the token, or on the command line in PIXSTAGE_TOKEN";
 
@@ -103,10 +103,7 @@ export class HttpStore implements ArtifactStore {
     }
   }
 
-  /**
-   * Sends a request. Throws unless the answer is successful or "not found". Bodies that nobody reads are
-   * cancelled.
-   */
+  /** Sends a request. Throws unless the answer is successful or "not found". Unread bodies are cancelled. */
   async #send(method: string, id: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> {
     const { token, fetch = globalThis.fetch, signal } = this.#options;
     const url = this.#base + sha256Schema.parse(id);

@@ -13,7 +13,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 /** Location of a store in S3. */
 export interface S3Address {
   readonly bucket: string;
-  /** Prefix of its objects' keys: empty, or a path that ends with a slash. */
+  /** Prefix of the objects' keys: empty, or a path that ends with a slash. */
   readonly prefix: string;
   /** The server, if the address names one. */
   readonly endpoint: string | undefined;

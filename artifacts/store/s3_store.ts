@@ -19,13 +19,13 @@ export interface S3StoreOptions {
   /** The server, e.g. `https://s3.eu-central-1.amazonaws.com`. */
   readonly endpoint: string;
   readonly bucket: string;
-  /** Prefix of its objects' keys: empty, or a path that ends with a slash. */
+  /** Prefix of the objects' keys: empty, or a path that ends with a slash. */
   readonly prefix?: string | undefined;
   /** @default {"auto"} */
   readonly region?: string | undefined;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Sends requests. Default is the platform's `fetch`. */
+  /** Sends requests. The default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /** Called with a sentence about each failure that is retried. */
   readonly onRetry?: ((message: string) => void) | undefined;
@@ -61,7 +61,7 @@ const FIRST_WAIT_MS = 200;
  * against their ids.
  */
 export class S3Store implements RunStore {
-  /** Its address, e.g. `s3://bucket/prefix`. */
+  /** Address of the store, e.g. `s3://bucket/prefix`. */
   readonly name: string;
   readonly #client: S3mini;
   readonly #prefix: string;

@@ -32,7 +32,7 @@ export const stageRecordSchema = z.strictObject({
   stage: z.string().min(1),
   /** The stage's version. */
   stageVersion: z.string(),
-  /** Its parameters, parsed. The result of JSON.parse is JSON. */
+  /** The stage's parameters, parsed. The result of JSON.parse is JSON. */
   parameters: z.custom<JsonObject>(
     (value) => value !== null && typeof value === "object" && !Array.isArray(value),
     "It must be an object",

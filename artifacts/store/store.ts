@@ -12,13 +12,13 @@ import type { StageRecord } from "./stage_record.ts";
 
 /** Damage in a store. */
 export interface StoreDamage {
-  /** What is damaged: an artifact or a record. */
+  /** The kind of damaged object: an artifact or a record. */
   readonly what: "artifact" | "record";
-  /** Its id or key. */
+  /** Id of the artifact, or key of the record. */
   readonly id: string;
-  /** Its location: a path or a URL. */
+  /** Location of the damage: a path or a URL. */
   readonly place: string;
-  /** What is wrong with it. */
+  /** The problem. */
   readonly reason: string;
 }
 
@@ -76,7 +76,7 @@ export interface StoredArtifact {
   readonly id: string;
   /** Size of its file in bytes. */
   readonly bytes: number;
-  /** When it was last put or read, in milliseconds since 1970. */
+  /** Time of the last put or read, in milliseconds since 1970. */
   readonly usedAt: number;
 }
 

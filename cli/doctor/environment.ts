@@ -46,7 +46,7 @@ export const PROXIES: readonly string[] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PRO
 /** Variables that name the hosts that are reached without a proxy. pixstage always adds this machine. */
 const EXCEPTIONS: readonly string[] = bothSpellings("NO_PROXY");
 
-/** What is shown instead of a secret. */
+/** Text shown instead of a secret. */
 const SET = "(set)";
 
 /** Returns the variables that are set. `(set)` stands for a secret, and addresses carry no credentials. */

@@ -8,11 +8,11 @@ import { type PermissionName, PERMISSIONS, type PermissionState } from "../../ru
 
 /** Something wrong with a machine. */
 export interface Finding {
-  /** Whether it prevents a run. Otherwise it only limits what a run can do. */
+  /** Whether the finding prevents a run. Otherwise it only limits what a run can do. */
   readonly prevents: boolean;
-  /** What is wrong, as a sentence. */
+  /** The problem, as a sentence. */
   readonly problem: string;
-  /** What to do, as a sentence. */
+  /** The advice, as a sentence. */
   readonly advice: string;
 }
 

@@ -116,7 +116,7 @@ async function trialRun({ model, cacheDir }: ReportOptions): Promise<TrialRun> {
     return { model, predictedPeak: memory.predictedPeak };
   } catch (error) {
     const { fault, message } = toPixstageError(error);
-    // There is no such model: the machine is not to blame.
+    // The model does not exist, which is not the machine's fault.
     if (fault === "caller") throw error;
     return { model, fault: message };
   }

@@ -99,7 +99,7 @@ export class DescribedSource implements CheckpointSource {
     );
   }
 
-  /** Returns where the file would be. Plans ask for the location but do not open the file. */
+  /** Returns the location that the file would have. Plans ask for it but do not open the file. */
   async locate(path: string): Promise<FileLocation> {
     await this.#file(path);
     return { folder: this.name, file: path };

@@ -35,7 +35,7 @@ import { planningContext } from "./planning.ts";
 /** The route of orders. The gateway returns the server's responses unchanged. */
 const forwardedOrderRoute = createRoute({
   ...orderRoute,
-  responses: { 202: { description: "The job, as the server tells of it." } },
+  responses: { 202: { description: "The job, as the server returns it." } },
 });
 
 /** Options of {@linkcode createGateway}. */

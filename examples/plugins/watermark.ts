@@ -14,7 +14,7 @@ export default defineStage({
   inputs: { image: { kind: "image", description: "Pictures [n, 3, height, width], about -1 to 1." } },
   outputs: { image: { kind: "image", description: "The same pictures, marked." } },
   parameters: z.strictObject({
-    /** The sides of the mark, as a share of the picture's shorter side. */
+    /** The sides of the mark, as a fraction of the picture's shorter side. */
     size: z.number().min(0).max(1).default(0.2),
     /** The opacity of the mark, from 0 to 1. */
     opacity: z.number().min(0).max(1).default(0.5),

@@ -60,7 +60,7 @@ export const preparationSchema = z.strictObject({
   memory: z.array(memoryChoiceSchema),
 });
 
-/** What preparing a node determines. */
+/** The result of preparing a node. */
 export interface Preparation {
   readonly identity: JsonObject;
   readonly weights: readonly ModelUse[];
@@ -123,7 +123,7 @@ export interface StageResponse {
 export interface Executor {
   /** The name by which graphs refer to it, e.g. `inline`. */
   readonly name: string;
-  /** Whether its stages run on another machine, with its own memory. */
+  /** Whether stages run on another machine, with its own memory. */
   readonly isRemote?: boolean | undefined;
   /**
    * Prepares a node.

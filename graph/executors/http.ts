@@ -37,7 +37,7 @@ import {
 export interface HttpExecutorOptions {
   /** The server's API key. */
   readonly token?: string | undefined;
-  /** Sends requests. Default is the platform's `fetch`. */
+  /** Sends requests. The default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /**
    * Milliseconds without an answer or a sign of life after which a request is abandoned. Servers send one

@@ -21,13 +21,13 @@ import type {
   StageResponse,
 } from "./executor.ts";
 
-/** What stages in this thread can use. */
+/** The resources for stages in this thread. */
 export interface InlineExecutorOptions {
   /** Opens checkpoints by reference. */
   readonly models: Models;
   /** Opens ONNX graphs. */
   readonly runtime: Runtime;
-  /** Identifies the weights of a component. Default is {@linkcode fingerprint}. */
+  /** Identifies the weights of a component. The default is {@linkcode fingerprint}. */
   readonly fingerprint?: ((component: Component) => Promise<string>) | undefined;
 }
 

@@ -58,7 +58,7 @@ export interface ArtifactCarrier {
 export interface HostConnectionOptions {
   /** The host. */
   readonly link: HostLink;
-  /** Its settings. */
+  /** The host's settings. */
   readonly settings: HostSettings;
   /** Milliseconds that a cancelled stage has to end by itself. */
   readonly graceMs: number;

@@ -6,13 +6,13 @@ import { PixstageError } from "../../errors/pixstage_error.ts";
 export interface HostEnd {
   /** The signal that killed it, e.g. `SIGKILL`. */
   readonly signal?: string | undefined;
-  /** Its exit status. */
+  /** The exit status of the process. */
   readonly status?: number | undefined;
   /** The error that it did not catch. */
   readonly reason?: string | undefined;
 }
 
-/** What a signal means if nobody sent it on purpose. */
+/** The probable causes of signals that were not sent on purpose. */
 const CAUSES: Readonly<Record<string, string>> = {
   SIGKILL: ". The system does this when memory runs out",
   SIGABRT: ". A library does this when it cannot continue, e.g. because it gets no more memory or threads",

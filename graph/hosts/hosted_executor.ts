@@ -85,7 +85,7 @@ export abstract class HostedExecutor implements Executor {
   /**
    * Returns this executor for one run. It decides how long the hosts that the run used wait afterwards.
    *
-   * @param keepMs Milliseconds. Default is the executor's `keepAliveMs`. 0 ends the hosts with the run.
+   * @param keepMs Milliseconds. The default is the executor's `keepAliveMs`. 0 ends the hosts with the run.
    */
   keepingWarm(keepMs?: number): Executor {
     const used = new Set<HostConnection>();

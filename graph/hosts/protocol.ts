@@ -41,7 +41,7 @@ const sentArtifactSchema = z.strictObject({
 export const hostSettingsSchema = z.strictObject({
   /** Modules that bring stages, architectures and schedulers. */
   plugins: z.array(z.string()),
-  /** Where to find checkpoints. */
+  /** The sources of checkpoints. */
   models: object,
   /** Options of the ONNX runtime. */
   runtime: object,
@@ -79,7 +79,7 @@ export const hostRequestSchema = z.discriminatedUnion("type", [
     temporary: z.boolean().optional(),
     /** A folder for artifacts that the store cannot take, if they do not travel in the messages. */
     spare: z.string().optional(),
-    /** When to keep snapshots. Absent if none are kept. */
+    /** When to store snapshots. Absent if none are stored. */
     snapshots: snapshotPolicySchema.optional(),
     /** The snapshot to start from. */
     saved: sentArtifactSchema.optional(),

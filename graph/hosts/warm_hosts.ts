@@ -17,7 +17,7 @@ export interface WarmHost {
   readonly pid?: number | undefined;
   /** Models whose weights the host has in memory, by the names that stages used. */
   readonly models: readonly string[];
-  /** Whether it runs or prepares a stage. */
+  /** Whether the host runs or prepares a stage. */
   readonly isBusy: boolean;
   /** Time of its last use, in milliseconds since 1970. */
   readonly usedAt: number;
@@ -32,9 +32,9 @@ export interface WarmHost {
 interface Kept {
   usedAt: number;
   endsAt: number | null;
-  /** Milliseconds that the last run wants it to wait. */
+  /** Milliseconds that the host waits, according to its last run. */
   keepMs?: number | undefined;
-  /** Whether it ends as soon as it is idle. */
+  /** Whether the host ends as soon as it is idle. */
   isUnwanted: boolean;
   timer?: ReturnType<typeof setTimeout> | undefined;
 }
@@ -96,7 +96,7 @@ export class WarmHosts {
    * that run instead.
    *
    * @param host The host.
-   * @param keepMs Milliseconds. Default is `defaultMs`. 0 ends the host.
+   * @param keepMs Milliseconds. The default is `defaultMs`. 0 ends the host.
    */
   async keep(host: HostConnection, keepMs: number = this.#defaultMs): Promise<void> {
     const kept = this.#kept.get(host);
@@ -114,7 +114,7 @@ export class WarmHosts {
   /**
    * Ends the hosts that have a model in memory. A busy host ends once its run is over.
    *
-   * @param model The model. Default is all hosts.
+   * @param model The model. The default is all hosts.
    * @returns The models whose weights are released.
    */
   async unload(model?: string): Promise<string[]> {

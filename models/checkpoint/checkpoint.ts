@@ -30,11 +30,11 @@ export interface SchedulerConfig {
 export interface Checkpoint {
   /** Name for errors and reports. */
   readonly name: string;
-  /** The architecture that runs it. */
+  /** The architecture of the checkpoint. */
   readonly architecture: Architecture;
   /** The architecture's family to which it belongs: `alpha`. */
   readonly family: string;
-  /** The components with weights that it contains. */
+  /** The checkpoint's components with weights. */
   readonly components: readonly ComponentName[];
   /** The components that its model index declares but that are not there. */
   readonly missing: readonly ComponentName[];
@@ -62,7 +62,7 @@ export interface Checkpoint {
 
 /** Options for opening a checkpoint. */
 export interface OpenCheckpointOptions {
-  /** Variant of the weights: `fp16`. Default is the plain weights. */
+  /** Variant of the weights: `fp16`. The default is the plain weights. */
   readonly variant?: string | undefined;
   /**
    * Finds the weights of a component in its folder, instead of searching the source. Use it for sources that
@@ -168,7 +168,7 @@ async function weightsOf(
  * Reads the configuration of a checkpoint's scheduler.
  *
  * @param source The checkpoint.
- * @param declaredClass Class declared by the model index. Default is the class in the configuration.
+ * @param declaredClass Class declared by the model index. The default is the class in the configuration.
  * @returns The configuration.
  * @throws {MissingComponentError} if the checkpoint lacks it.
  * @throws {CheckpointError} if neither source names its class.

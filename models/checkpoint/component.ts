@@ -25,7 +25,7 @@ export interface Component {
   readonly config: JsonObject;
   /** The source of its files. */
   readonly source: CheckpointSource;
-  /** Its folder in `source`; `""` for the root. */
+  /** The component's folder in `source`; `""` for the root. */
   readonly folder: string;
   /** Finds the files that contain its weights, downloading them if necessary. Reads no more than an index. */
   weightFiles(): Promise<WeightFiles>;
@@ -44,7 +44,7 @@ export interface OpenComponentOptions {
    * @default {"vae"}
    */
   readonly component?: ComponentName | undefined;
-  /** Variant of the weights: `fp16`. Default is the plain weights. */
+  /** Variant of the weights: `fp16`. The default is the plain weights. */
   readonly variant?: string | undefined;
   /** Finds its weights, instead of searching the source. */
   readonly findWeights?: FindWeights | undefined;
@@ -86,7 +86,7 @@ export async function openComponent(
  * @param folder Its folder; `""` for the root.
  * @param findWeights Finds its weights.
  * @param declaredClass Class declared by the model index; `null` if the index declares the component absent.
- *   Default is the class in the configuration.
+ *   The default is the class in the configuration.
  * @returns The component.
  * @throws {MissingComponentError} if the component is missing.
  */

@@ -15,7 +15,7 @@ const LARGEST_READ = 1 << 30;
 
 /** Options for opening a folder. */
 export interface DiskSourceOptions {
-  /** Name for errors, reports and metadata: `org/name`. Default is the folder's own name. */
+  /** Name for errors, reports and metadata: `org/name`. The default is the folder's own name. */
   readonly name?: string | undefined;
 }
 

@@ -15,7 +15,7 @@ import type { CheckpointSource, FileLocation } from "./source.ts";
 export interface HttpSourceOptions {
   /** Sizes in bytes of all files, by path. Required because HTTP cannot list a folder. */
   readonly files: Readonly<Record<string, number>>;
-  /** Name for errors and reports. Default is the last part of the URL. */
+  /** Name for errors and reports. The default is the last part of the URL. */
   readonly name?: string;
   /**
    * The fetch function. Replace it to add authorization, caching or retries.

@@ -37,8 +37,8 @@ export interface CheckpointSource {
    * Reads a file or part of it.
    *
    * @param path The file.
-   * @param start First byte. Default is 0.
-   * @param end One past the last byte. Default is the end of the file.
+   * @param start First byte. The default is 0.
+   * @param end One past the last byte. The default is the end of the file.
    * @returns Exactly the requested bytes.
    * @throws {CheckpointError} if the file ends before `end`.
    */

@@ -65,7 +65,7 @@ export interface Weights {
   /**
    * Locates a tensor.
    *
-   * @param name Its name in the checkpoint.
+   * @param name Name of the weight in the checkpoint.
    * @param shape The shape that the architecture expects; checked if given.
    * @throws {MissingWeightError} if the tensor does not exist.
    * @throws {WeightShapeError} if its shape is different.
@@ -78,7 +78,7 @@ export interface Weights {
   /**
    * Reads a range of a tensor's elements into memory in their stored type.
    *
-   * @param name Its name in the checkpoint.
+   * @param name Name of the weight in the checkpoint.
    * @param first Index of the first element, in storage order.
    * @param end One past the last element.
    * @returns [end - first].

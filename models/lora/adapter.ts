@@ -26,7 +26,7 @@ export interface AdapterLayer {
   readonly isFlat: boolean;
   /** Names of its tensors in the adapter's file. */
   readonly tensors: Readonly<Partial<Record<AdapterPart, string>>>;
-  /** Its alpha, if the file contains one. */
+  /** The layer's alpha, if the file contains one. */
   readonly alpha?: number | undefined;
 }
 
@@ -34,9 +34,9 @@ export interface AdapterLayer {
 export interface LoraAdapter {
   /** Name for errors and reports. */
   readonly name: string;
-  /** Its tensors. */
+  /** The adapter's tensors. */
   readonly weights: Weights;
-  /** The layers that it adapts. */
+  /** The layers that the adapter changes. */
   readonly layers: readonly AdapterLayer[];
   /**
    * Returns the rank and the scale of a layer's branch according to PEFT's settings. Absent without such

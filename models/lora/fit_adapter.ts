@@ -16,7 +16,7 @@ import type { LowRankBranch } from "./branch.ts";
 export interface FittedAdapter {
   /** The adapter. */
   readonly adapter: LoraAdapter;
-  /** Its branches, keyed and sorted by the model's module names. */
+  /** The adapter's branches, keyed and sorted by the model's module names. */
   readonly branches: ReadonlyMap<string, LowRankBranch>;
   /** Whether neither its file nor a configuration specifies alpha. Its scale is then 1. */
   readonly isUnscaled: boolean;

@@ -443,7 +443,7 @@ export class GraphBuilder {
     const nodes: Node[] = [];
     this.#nodes = nodes;
     try {
-      // A branch must output a value of its own, even if it only passes one through.
+      // A branch must output a new value, even if it only passes one through.
       const value = this.op("Identity", [make()]);
       const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
       return { name, type: AttributeType.GRAPH, g };

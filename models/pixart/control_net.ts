@@ -47,7 +47,7 @@ const PixArtControlNetConfig = z.object({
 export interface PixArtControlNet {
   /** Number of its blocks. */
   readonly blocks: number;
-  /** Its weights. */
+  /** Weights of the ControlNet. */
   readonly weights: Weights;
 }
 
@@ -101,7 +101,8 @@ export function controlTextGraph(
 
 /**
  * Builds one prediction with a ControlNet in one graph. In addition to the inputs of `pixartStepSegments`, it
- * takes {@linkcode CONTROLLED}, {@linkcode CONTROL_LATENTS} [1, channels, h, w] and {@linkcode CONTROL_SCALE}.
+ * takes {@linkcode CONTROLLED}, {@linkcode CONTROL_LATENTS} [1, channels, h, w] and
+ * {@linkcode CONTROL_SCALE}.
  */
 export function controlledStepGraph(
   config: PixArtTransformerConfig,

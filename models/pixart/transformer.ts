@@ -37,7 +37,7 @@ import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
 const FINAL_NORM_EPSILON = 1e-6;
 
 /**
- * Builds the part that depends on the text alone and runs once per prompt: `encoder_hidden_states` [tokens,
+ * Builds the part that depends only on the text and runs once per prompt: `encoder_hidden_states` [tokens,
  * caption channels] → the keys and values of each block's cross-attention, [tokens, width] each, or the
  * projected {@linkcode TEXT} if each prediction computes keys and values.
  */

@@ -99,7 +99,7 @@ export interface PredictInputs {
  * ```
  */
 export class PixArtTransformer implements AsyncDisposable {
-  /** Its configuration. */
+  /** The transformer's configuration. */
   readonly config: PixArtTransformerConfig;
   readonly #text: SegmentedModel;
   readonly #openStep: (shortText: boolean) => Promise<StepModel>;
@@ -141,7 +141,7 @@ export class PixArtTransformer implements AsyncDisposable {
    * graphs are opened at the first prediction because short and long texts use different graphs.
    *
    * @param runtime Opens the graphs.
-   * @param config Its configuration.
+   * @param config The transformer's configuration.
    * @param weights Its weights, in any floating-point type.
    * @param options Residency of the weights; compute type of the blocks (float32 by default); number of
    *   guidance branches predicted at once (1 by default); self-attentions that can be perturbed (none by
@@ -212,7 +212,7 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 
   /**
-   * Computes, once per text, everything that depends on the text alone.
+   * Computes, once per text, everything that depends only on the text.
    *
    * @param embeddings Output of the text encoder, [tokens, caption_channels], real tokens only.
    * @param options Abort signal.

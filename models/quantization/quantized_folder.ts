@@ -15,15 +15,15 @@ import { lockFile } from "../../artifacts/file_lock.ts";
 
 /** Quantized weights of one component. */
 export interface QuantizedEntry {
-  /** Name of their folder: fingerprint, time, recipe and version of the quantizer. */
+  /** Name of the entry's folder: fingerprint, time, recipe and version of the quantizer. */
   readonly id: string;
-  /** Their folder. */
+  /** Path of the entry's folder. */
   readonly folder: string;
   /**
    * The component that was quantized, such as `PixArt-XL-2-512x512/text_encoder`; `undefined` until complete.
    */
   readonly component?: string;
-  /** Their recipe, such as `int8`; `undefined` until complete. */
+  /** The recipe of the weights, such as `int8`; `undefined` until complete. */
   readonly recipe?: string;
   /** Version of the quantizer that wrote them; `undefined` until complete. */
   readonly version?: string;

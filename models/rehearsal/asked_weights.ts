@@ -16,9 +16,9 @@ import { T5EncoderConfig } from "../t5/encoder_config.ts";
 
 /** A weight that a model needs. */
 export interface AskedWeight {
-  /** Its name in the checkpoint. */
+  /** Name of the weight in the checkpoint. */
   readonly name: string;
-  /** Its shape. */
+  /** Shape of the weight. */
   readonly shape: readonly number[];
 }
 

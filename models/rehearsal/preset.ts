@@ -8,7 +8,7 @@ import type { AskedWeight } from "./asked_weights.ts";
 export interface RehearsalWeights {
   /** Common beginning of the paths of its files: `vae/diffusion_pytorch_model`. */
   readonly stem: string;
-  /** Its weights, in the order in which they are distributed to shards. */
+  /** The component's weights, in the order in which they are distributed to shards. */
   readonly weights: readonly AskedWeight[];
   /**
    * Maximum size of a shard in bytes, counted in float32, as in save_pretrained. A single file is written if

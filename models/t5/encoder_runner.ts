@@ -36,7 +36,7 @@ import { positionBuckets } from "./position_buckets.ts";
  * ```
  */
 export class T5Encoder implements AsyncDisposable {
-  /** Its configuration. */
+  /** The encoder's configuration. */
   readonly config: T5EncoderConfig;
   readonly #segments: SegmentedModel;
 
@@ -50,7 +50,7 @@ export class T5Encoder implements AsyncDisposable {
    * Opens an encoder.
    *
    * @param runtime Opens the graphs.
-   * @param config Its configuration.
+   * @param config The encoder's configuration.
    * @param weights Its weights, in any floating-point type. Computation is in float32.
    * @param options Residency of the weights, and a progress callback.
    * @returns The encoder.

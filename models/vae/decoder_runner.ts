@@ -34,7 +34,7 @@ import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segm
  * ```
  */
 export class VaeDecoder implements AsyncDisposable {
-  /** Its configuration. */
+  /** The autoencoder's configuration. */
   readonly config: AutoencoderConfig;
   /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;

@@ -83,9 +83,9 @@ export interface StoredJob {
 
 /** An event of a job, numbered from 1. */
 export interface JobEvent {
-  /** Its number. */
+  /** Number of the event. */
   readonly number: number;
-  /** Its type, e.g. `step`. */
+  /** Type of the event, e.g. `step`. */
   readonly type: string;
   /** The event, as JSON. */
   readonly data: string;

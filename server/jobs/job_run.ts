@@ -7,7 +7,7 @@ import type { Job, StoredJob } from "./job.ts";
 export interface JobProgress {
   /** The running node. */
   readonly node: string;
-  /** Its stage. */
+  /** The node's stage. */
   readonly stage: string;
   /** Steps done, over all pictures of the node. */
   readonly step: number;
@@ -43,7 +43,7 @@ export class JobRun {
    * Snapshots of unfinished nodes, by node id: ids of artifacts. If the run restarts, it resumes from them.
    */
   readonly snapshotIds = new Map<string, string>();
-  /** Its progress. */
+  /** Progress of the run. */
   progress: JobProgress | null = null;
   /** Number of runs whose results the store lost although its disk has free space. */
   vainRuns = 0;

@@ -65,7 +65,7 @@ export function attemptsOf({ jobs }: JobRun): number {
   return Math.max(0, ...jobs.values().map(({ attempts }) => attempts));
 }
 
-/** Returns what clients see of a fault whose details are only for the log. */
+/** Returns the message for clients about a fault whose details are only for the log. */
 export function hiddenReason(fault: unknown, attempts: number): string {
   if (!(fault instanceof StageProcessError)) {
     return "The run failed because of an error in the server: find the reason in its log";

@@ -20,7 +20,7 @@ export interface WebhookOrder {
 
 /** A webhook whose job has ended. */
 export interface DueWebhook extends WebhookOrder {
-  /** Its id, which is the same for each attempt. */
+  /** Id of the webhook, which is the same for each attempt. */
   readonly id: string;
   /** Number of failed attempts. */
   readonly attempts: number;

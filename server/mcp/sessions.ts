@@ -18,7 +18,7 @@ const IDLE_MS = 30 * 60_000;
 export interface McpClient {
   /** The queue client whose turn its jobs take. */
   readonly queue: QueueClient;
-  /** How it addressed the server. */
+  /** The address with which the client reached the server. */
   readonly address: PublicAddress;
 }
 

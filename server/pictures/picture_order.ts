@@ -14,7 +14,7 @@ import { serializedErrorSchema } from "../../errors/serialized_error.ts";
 export const pictureOrderSchema = z.object({
   /** The id of an image artifact. */
   artifact: z.string(),
-  /** Which picture of the artifact, from 0. */
+  /** Index of the picture in the artifact, from 0. */
   image: z.int().nonnegative(),
   /** The file format. */
   format: z.enum(["png", "jpeg", "webp"]),

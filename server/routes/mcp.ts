@@ -89,8 +89,8 @@ export function mcpRoutes(server: ServerContext) {
 }
 
 /**
- * Loads the protocol's library, which blocks the event loop for about 90 ms. It loads on first use, because it
- * would delay the start of every server; `serve` loads it once it listens, before a request needs it.
+ * Loads the protocol's library, which blocks the event loop for about 90 ms. It loads on first use, because
+ * it would delay the start of every server; `serve` loads it once it listens, before a request needs it.
  */
 export function loadMcp() {
   return Promise.all([import("@hono/mcp"), import("../mcp/mcp_server.ts")]);

@@ -12,7 +12,7 @@ export class CurrentModel {
     this.#name = models[0]?.name;
   }
 
-  /** Its name; undefined if no model is served. */
+  /** Name of the model; undefined if no model is served. */
   get name(): string | undefined {
     return this.#name;
   }

@@ -25,7 +25,7 @@ export interface GenerationProgress {
   /** Steps done, and total steps. */
   readonly step: number;
   readonly steps: number;
-  /** Its latest preview, as a PNG file in base64. */
+  /** The job's latest preview, as a PNG file in base64. */
   readonly preview: string | undefined;
 }
 

@@ -10,9 +10,9 @@ import { ApiError } from "../api_error.ts";
 
 /** A sampler of the web UI. */
 export interface Sampler {
-  /** Its name, e.g. `DPM++ 2M`. */
+  /** The sampler's name, e.g. `DPM++ 2M`. */
   readonly name: string;
-  /** Its names in k-diffusion and other programs. */
+  /** The sampler's names in k-diffusion and other programs. */
   readonly aliases: readonly string[];
   /** The scheduler that it maps to. */
   readonly scheduler: string;
@@ -45,9 +45,9 @@ export const SAMPLERS: readonly Sampler[] = [
 
 /** A noise schedule of the web UI. */
 export interface Schedule {
-  /** Its name in requests, e.g. `karras`. */
+  /** The schedule's name in requests, e.g. `karras`. */
   readonly name: string;
-  /** Its name for users, e.g. `Karras`. */
+  /** The schedule's name for users, e.g. `Karras`. */
   readonly label: string;
 }
 
@@ -61,7 +61,7 @@ export const SCHEDULES: readonly Schedule[] = [
 
 /** The sampler that a request names. */
 export interface ChosenSampler {
-  /** Its name. */
+  /** The sampler's name. */
   readonly name: string;
   /** The scheduler that it maps to, followed by the schedule, e.g. `dpm++2m karras`. */
   readonly scheduler: string;

@@ -24,9 +24,9 @@ import { type StepInterval, stepIntervalSchema } from "./step_interval.ts";
 export const controlParameters = {
   /** A ControlNet: a folder, `org/name` or `org/name@revision`. */
   controlnet: z.string().min(1, "A ControlNet is needed").optional(),
-  /** Factor applied to its residuals. Default is 1. 0 turns it off. */
+  /** Factor applied to its residuals. The default is 1. 0 turns it off. */
   controlnetScale: z.number().nonnegative().optional(),
-  /** The part of the steps in which it is active. Default is all steps. */
+  /** The part of the steps in which it is active. The default is all steps. */
   controlnetInterval: stepIntervalSchema.optional(),
 };
 
@@ -128,9 +128,9 @@ export function checkControlShape(found: readonly number[], images: number, shap
 export interface RunControlNet {
   /** The ControlNet's architecture. */
   readonly model: ControlNetModel;
-  /** Its component and weights, for opening. */
+  /** The ControlNet's component, for opening. */
   readonly component: Component;
-  /** Its weights. */
+  /** The ControlNet's weights. */
   readonly weights: Weights;
   /** The weights that determine the result. */
   readonly use: WeightUse;

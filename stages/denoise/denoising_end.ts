@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Where the first part of a denoising ends.
+ * The end of the first part of a denoising.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import type { DenoiseSettings } from "./settings.ts";
 const TRAINED = 1000;
 
 /**
- * The calls of the model before a share of the noise schedule is over: those at timesteps of at least
+ * The calls of the model before a fraction of the noise schedule is over: those at timesteps of at least
  * round((1 - share) * num_train_timesteps), the rule of `denoising_end` in diffusers'
  * pipeline_stable_diffusion_xl.py. Steps of several calls stay whole, so that one model takes all of them.
  *
- * @param share The share of the schedule, from the noise on.
+ * @param share The fraction of the schedule, from the noise on.
  * @param settings The settings of the run.
  * @returns The calls, at least one and not all.
  * @throws {InputError} if no step lies before that point, or none behind it.

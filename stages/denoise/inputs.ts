@@ -26,7 +26,7 @@ import { checkSnapshot, type DenoiseIdentity, snapshotOutlines } from "./snapsho
 export const denoiseInputs = {
   embeddings: {
     kind: "embeddings",
-    description: "Prompts. Default is those of the snapshot. They can include negative prompts.",
+    description: "Prompts. The default is those of the snapshot. They can include negative prompts.",
     optional: true,
   },
   negative: {
@@ -41,7 +41,7 @@ export const denoiseInputs = {
   },
   mask: {
     kind: "mask",
-    description: "Which part of the pictures is repainted. Default is all of it.",
+    description: "Which part of the pictures is repainted. The default is all of it.",
     optional: true,
   },
   noise: { kind: "latents", description: "Initial noise. Replaces the noise of the seeds.", optional: true },
@@ -53,9 +53,9 @@ export const denoiseInputs = {
   checkpoint: { kind: "checkpoint", description: "The snapshot to continue from.", optional: true },
 } as const;
 
-/** What the outlines of a denoising's inputs determine. */
+/** The properties of a denoising that follow from the outlines of its inputs. */
 export interface DenoiseInputs {
-  /** What a snapshot of the denoising depends on, as far as it is known. */
+  /** The identity of the denoising in snapshots, as far as it is known. */
   readonly identity: DenoiseIdentity;
   /** Total number of images, if known. */
   readonly images: number | undefined;
@@ -98,7 +98,7 @@ export function checkInputs(
   if (!embeddings) {
     throw new InputError(
       "missing_input",
-      "Cannot denoise without embeddings: connect them, or a checkpoint that contains them",
+      "Cannot denoise without embeddings: connect them, or a snapshot that contains them",
     );
   }
   const shape = embeddings.shapes["prompt_embeds"];

@@ -45,7 +45,7 @@ export interface ImageRun {
   readonly denoiser: Pick<OpenDenoiser, "predictEach">;
   /** Sizes, schedule, guidance. */
   readonly settings: DenoiseSettings;
-  /** The texts of the negative prompt and of the prompt, in this order, or of the prompt alone. */
+  /** The texts of the negative prompt and of the prompt, in this order, or of only the prompt. */
   readonly texts: readonly PreparedText[];
   /** The image's own generator. Stochastic schedulers draw from it. */
   readonly generator: Pick<NoiseGenerator, "randn">;
@@ -59,9 +59,9 @@ export interface ImageRun {
   readonly control?: Tensor<"float32"> | undefined;
   /** Stops the loop when aborted. */
   readonly signal: AbortSignal;
-  /** The state that the image continues from. Default is to start from the noise. */
+  /** The state that the image continues from. The default is to start from the noise. */
   readonly before?: ImageState | undefined;
-  /** Number of model calls after which the image stops. Default is all of them. */
+  /** Number of model calls after which the image stops. The default is all of them. */
   readonly stopAfter?: number | undefined;
   /** Called and awaited after every step. */
   readonly onStep: (step: DenoiseStep) => unknown;
@@ -71,7 +71,7 @@ export interface ImageRun {
  * Denoises one image.
  *
  * @param run The loop's inputs.
- * @returns Its latents, flat.
+ * @returns The image's latents, flat.
  */
 export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   const { model, denoiser, settings, texts, generator, noise, shape, signal, before } = run;

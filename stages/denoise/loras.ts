@@ -32,9 +32,9 @@ export const lorasSchema = z.array(z.strictObject({
 
 /** The adapters of a run, each checked against the denoiser. */
 export interface Loras {
-  /** What determines the result in addition to the adapters' content. Empty if there are none. */
+  /** The settings that determine the result in addition to the adapters' content. Empty without adapters. */
   readonly identity: JsonObject;
-  /** What the metadata of latents records about them. Empty if there are none. */
+  /** The adapters in the metadata of latents. Empty without adapters. */
   readonly metadata: JsonObject;
   /** The adapters that determine the result. */
   readonly weights: readonly WeightUse[];

@@ -31,12 +31,13 @@ const pattern = z.string().min(1).max(LONGEST_PATTERN)
 
 /** The parameters of perturbed attention guidance. */
 export const pagParameters = {
-  /** Scale of perturbed attention guidance. 3 is usual. Default is 0, which turns it off. */
+  /** Scale of perturbed attention guidance. 3 is usual. The default is 0, which turns it off. */
   pagScale: z.number().nonnegative().optional(),
-  /** Regular expressions that are searched for in the names of self-attentions. Default is "blocks.1". */
+  /** Regular expressions that are searched for in the names of self-attentions. The default is "blocks.1". */
   pagLayers: z.array(pattern).max(64).optional(),
   /**
-   * How much the scale falls with each timestep from 1000 down, to 0 at the lowest. Default is not to fall.
+   * How much the scale falls with each timestep from 1000 down, to 0 at the lowest. The default is not to
+   * fall.
    */
   pagAdaptiveScale: z.number().nonnegative().optional(),
 };
@@ -46,7 +47,7 @@ export type PagParameters = z.infer<z.ZodObject<typeof pagParameters>>;
 
 /** The perturbed attention guidance of a run. */
 export interface PerturbedAttention {
-  /** Its scale. */
+  /** Scale of the guidance. */
   readonly scale: number;
   /** How much the scale falls with each timestep from 1000 down. */
   readonly adaptiveScale: number;

@@ -40,17 +40,17 @@ export interface PictureOutline {
 
 /** How a run starts from a picture. */
 export interface PictureBeginning {
-  /** Which share of the run is executed, from 0 to 1. */
+  /** Fraction of the run to execute, from 0 to 1. */
   readonly strength: number;
   /** The first call of the schedule that is executed. */
   readonly begin: number;
-  /** Whether it starts from pure noise. The picture then only matters outside the mask. */
+  /** Whether the run starts from pure noise. The picture then only matters outside the mask. */
   readonly fromNoise: boolean;
 }
 
 /** The picture of one image. */
 export interface ImagePicture {
-  /** Its latents, flat. */
+  /** The picture's latents, flat. */
   readonly clean: Float32Array;
   /**
    * How much of each latent is repainted, from 0 to 1; same length as `clean`. Everything is repainted
@@ -67,7 +67,7 @@ export interface Pictures {
 }
 
 /**
- * Returns what the outlines of picture and mask determine.
+ * Returns the properties of a run that follow from the outlines of picture and mask.
  *
  * @param given Outlines at the connected ports.
  * @param model The transformer's architecture.
@@ -107,10 +107,10 @@ export function latentSizes(latents: ArtifactOutline, model: DenoiserModel): Pic
 }
 
 /**
- * Returns where in the schedule a run from a picture starts. It executes the last `int(steps * strength)`
- * steps.
+ * Returns the call of the schedule at which a run from a picture starts. The run executes the last
+ * `int(steps * strength)` steps.
  *
- * @param strength Which share of the run is executed. The default depends on the picture.
+ * @param strength The fraction of the run to execute. The default depends on the picture.
  * @param picture What is known about the picture.
  * @param steps Number of steps of the whole run.
  * @param scheduler The initialized scheduler.

@@ -64,7 +64,7 @@ export interface DenoiseResult {
   readonly state: DenoiseState;
 }
 
-/** The texts of each image: its negative prompt and its prompt, or its prompt alone. */
+/** The texts of each image: its negative prompt and its prompt, or only its prompt. */
 interface Texts {
   readonly prompts: readonly PromptEmbedding[];
   readonly negatives: readonly PromptEmbedding[] | undefined;
@@ -186,7 +186,7 @@ async function prepareTexts(
   return prepared;
 }
 
-/** Returns what the state of this denoising depends on. */
+/** Returns the identity of this denoising in snapshots. */
 async function identify(
   { parameters, settings }: DenoiseWork,
   seeds: readonly bigint[],

@@ -53,15 +53,17 @@ export const denoiseParameters = z.strictObject({
   transformer: z.string().min(1).optional(),
   /** LoRA adapters applied to the transformer's weights. Their effects add up. */
   loras: lorasSchema.optional(),
-  /** Number of denoising steps. Default is the checkpoint's own, or 20. */
+  /** Number of denoising steps. The default is the checkpoint's own, or 20. */
   steps: z.int().min(1, "At least one step is needed").optional(),
   /** Custom timesteps in descending order, instead of `steps`. */
   timesteps: z.array(z.number().nonnegative()).min(1).optional(),
   /** Custom sigmas in descending order, instead of `steps`. */
   sigmas: z.array(z.number().nonnegative()).min(1).optional(),
-  /** Guidance scale. Guidance is off at 1 and below. Default is the checkpoint's own, or 4.5. */
+  /** Guidance scale. Guidance is off at 1 and below. The default is the checkpoint's own, or 4.5. */
   guidanceScale: z.number().optional(),
-  /** The part of the steps that use guidance, e.g. [0.25, 0.75] for the middle half. Default is all steps. */
+  /**
+   * The part of the steps that use guidance, e.g. [0.25, 0.75] for the middle half. The default is all steps.
+   */
   guidanceInterval: stepIntervalSchema.optional(),
   ...pagParameters,
   /**
@@ -70,17 +72,17 @@ export const denoiseParameters = z.strictObject({
    */
   stepCache: z.number().positive().max(1).optional(),
   ...controlParameters,
-  /** The scheduler's class or short name. Default is the checkpoint's own. */
+  /** The scheduler's class or short name. The default is the checkpoint's own. */
   scheduler: z.string().min(1).optional(),
   /** Overrides for the scheduler's configuration, in diffusers' spelling. */
   schedulerOptions: z.record(z.string(), z.json()).optional(),
   /** Share of fresh noise in each step of DDIM and TCD, from 0 to 1. */
   eta: z.number().min(0).max(1).optional(),
-  /** Which share of the run is executed if it starts from a picture. Default is 0.8, or 1 with a mask. */
+  /** Fraction of the run to execute if it starts from a picture. The default is 0.8, or 1 with a mask. */
   strength: z.number().min(0).max(1).optional(),
-  /** Height in pixels. Default is the checkpoint's own. */
+  /** Height in pixels. The default is the checkpoint's own. */
   height: z.int().positive().optional(),
-  /** Width in pixels. Default is the checkpoint's own. */
+  /** Width in pixels. The default is the checkpoint's own. */
   width: z.int().positive().optional(),
   /**
    * Whether to render the picture at the nearest size that the model was trained for, and to crop it
@@ -304,7 +306,8 @@ export function effectiveInterval(
 }
 
 /**
- * Returns what must stay the same from the first step of a denoising to the last, apart from the seeds.
+ * Returns the settings that must stay the same from the first step of a denoising to the last, except the
+ * seeds.
  *
  * @param parameters The stage's parameters.
  * @param settings The settings of the run.
@@ -327,7 +330,7 @@ export function fixedIdentity(
 }
 
 /**
- * Returns the seed of each image. Image i of a batch equals the image that seed + i gives alone.
+ * Returns the seed of each image. Image i of a batch equals the image that seed + i makes alone.
  *
  * @param seeds One seed for all images, or one per image.
  * @param images Number of images.

@@ -27,7 +27,7 @@ export type Branch = typeof BRANCHES[number];
 export interface ImageState {
   /** Number of model calls done. */
   readonly calls: number;
-  /** Its sample after these calls, flat. */
+  /** The image's sample after these calls, flat. */
   readonly sample: Float32Array;
   /** The scheduler's history. Absent for a finished image. */
   readonly scheduler?: SchedulerState | undefined;
@@ -37,17 +37,20 @@ export interface ImageState {
   readonly caches?: Readonly<Partial<Record<Branch, BranchCache>>> | undefined;
 }
 
-/** What a denoising's state depends on. A null value means absent, and is not written to files. */
+/**
+ * The identity of a denoising: everything that its state depends on. A null value means absent, and is not
+ * written to files.
+ */
 export interface DenoiseIdentity {
-  /** What must be the same for the state to be valid: schedule, shape, seeds. */
+  /** The values that must be the same for the state to be valid: schedule, shape, seeds. */
   readonly fixed: JsonObject;
-  /** What can change on request: guidance, embeddings. */
+  /** The values that can change on request: guidance, embeddings. */
   readonly changeable: JsonObject;
 }
 
 /** Progress of all images. */
 export interface DenoiseState {
-  /** What the state depends on. */
+  /** The identity of the denoising. */
   readonly identity: DenoiseIdentity;
   /** The started images, by index. */
   readonly images: ReadonlyMap<number, ImageState>;
@@ -245,7 +248,10 @@ function readMetadata({ metadata }: Pick<Artifact, "metadata">): z.infer<typeof 
     metadataSchema,
     metadata,
     ({ clause }, options) =>
-      new ArtifactError(`Cannot continue from a checkpoint that is not of a denoising: ${clause}`, options),
+      new ArtifactError(
+        `Cannot continue from a snapshot that does not belong to a denoising: ${clause}`,
+        options,
+      ),
   );
 }
 
@@ -279,7 +285,7 @@ function requireEqual(found: JsonObject, wanted: JsonObject, advice: string): vo
     const [was, is] = [found[name] ?? null, value].map(canonicalJson);
     if (was !== is) {
       throw new ArtifactError(
-        `Cannot continue from the checkpoint: ${name} must be ${short(was!)}, but its current value is ${
+        `Cannot continue from the snapshot: ${name} must be ${short(was!)}, but its current value is ${
           short(is!)
         }. ${advice}`,
       );
@@ -293,5 +299,5 @@ function short(text: string): string {
 
 function floats(found: Tensor | undefined, name: string): Float32Array {
   if (found?.dtype === "float32") return found.data;
-  throw new ArtifactError(`Cannot continue from the checkpoint: it contains no float32 tensor ${name}`);
+  throw new ArtifactError(`Cannot continue from the snapshot: it contains no float32 tensor ${name}`);
 }

@@ -59,7 +59,7 @@ const LESS_MEMORY =
   'make a smaller picture, let weights stream (residency "stream"), allow precision "int8", or free memory';
 
 /**
- * The denoise stage. Goes from noise to latents along the scheduler's timesteps, guided by text embeddings
+ * The denoise stage. Turns noise into latents along the scheduler's timesteps, guided by text embeddings
  * (the loop of diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py). Images run one after the
  * other, and on a CPU so do the two branches of guidance. Each image thus equals the image that it would be
  * alone, and only one set of activations is in memory.

@@ -29,7 +29,7 @@ export interface StepRange {
  * Returns the steps of an interval, by the rule of diffusers' guiders (`_is_enabled` of
  * `ClassifierFreeGuidance`): step i of n belongs to it if ⌊start · n⌋ ≤ i < ⌊end · n⌋.
  *
- * @param interval The interval. Default is all steps.
+ * @param interval The interval. The default is all steps.
  * @param steps Total number of steps.
  * @returns The steps of the interval.
  */

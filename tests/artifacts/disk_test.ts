@@ -96,7 +96,7 @@ Deno.test("disk errors name the path and say what to do", async () => {
     }
     assert.deepEqual(await readdir(folder), []);
     const text = join(folder, "text.safetensors");
-    await writeFile(text, "this is no tensor file");
+    await writeFile(text, "this is not a tensor file");
     await assert.rejects(readArtifact(text), SafetensorsError);
   });
 });

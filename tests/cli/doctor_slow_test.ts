@@ -8,7 +8,7 @@ import { onSmallDisk, SMALL_DISKS } from "../full_disk/small_disk.ts";
 import { needing, UNIX } from "../needing.ts";
 import { commandLine, inFolder, startCliWith, startUnprivilegedWith, UNPRIVILEGED_USER } from "./run_cli.ts";
 
-/** What `doctor --json` prints. */
+/** The output of `doctor --json`. */
 interface Printed {
   readonly status: number;
   readonly stderr: string;

@@ -54,7 +54,7 @@ Deno.test("stages on three servers produce the bytes of a local run", async () =
     assert.equal(
       events.filter(({ type, stage }) => type === "step" && stage === "denoise").length,
       4,
-      "steps are told while they are taken elsewhere",
+      "steps are reported while they run elsewhere",
     );
     for (const [stage, server] of places) {
       const jobs = await jobsOf(server);

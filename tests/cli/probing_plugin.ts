@@ -1,6 +1,6 @@
 /**
- * A stage that reports to the file of `PIXSTAGE_PROBE` what the server that loaded it may do, and to a file next
- * to it what its own process may do.
+ * A stage that reports to the file of `PIXSTAGE_PROBE` what the server that loaded it may do, and to a file
+ * next to it what its own process may do.
  *
  * @module
  */
@@ -10,7 +10,9 @@ import { z } from "zod";
 import { defineStage } from "../../stages/stage.ts";
 import { numberArtifact } from "../graph/executors/toy_plugin.ts";
 
-/** A shell, another Deno, an unlisted variable, a signal, and a connection. The report has 1 for what works. */
+/**
+ * A shell, another Deno, an unlisted variable, a signal, and a connection. The report has 1 for what works.
+ */
 const ATTEMPTS: readonly (() => unknown)[] = [
   () => new Deno.Command("sh", { args: ["-c", "true"] }).outputSync(),
   () =>

@@ -54,9 +54,9 @@ export function startCliWith(
 /** Drops root's capability to access all files, so that permissions apply to it. */
 const UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"];
 
-/** The need for commands to which permissions apply, as {@linkcode startUnprivileged} runs them. */
+/** Requires {@linkcode startUnprivileged}. */
 export const UNPRIVILEGED_USER: Need = {
-  what: "Linux and setpriv, by which root gives up its privileges",
+  what: "Linux and setpriv, with which root drops its privileges",
   isThere: Deno.build.os === "linux" && (Deno.uid() !== 0 || await worksHere([...UNPRIVILEGED, "true"])),
 };
 

@@ -33,7 +33,7 @@ export interface WorkerdOptions {
   readonly folder: string;
   /** Module in this folder whose default export handles requests. */
   readonly module: string;
-  /** Its variables. */
+  /** The Worker's variables. */
   readonly variables?: Readonly<Record<string, string>> | undefined;
   /** Whether Node's modules are available. */
   readonly nodeModules?: boolean | undefined;

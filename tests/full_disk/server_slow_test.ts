@@ -283,7 +283,7 @@ diskTest("uploads of artifacts leave disk space for runs", 20, async (disk) => {
   for (let reply = await put(server, taken); reply.status === 201; reply = await put(server, taken)) {
     await reply.body?.cancel();
     taken += 1;
-    assert(taken < 60, "more than the disk has was taken");
+    assert(taken < 60, "more than the disk's size was accepted");
   }
   await assertFull(await put(server, taken));
   assert(taken > 30, `only ${taken} artifacts were taken`);

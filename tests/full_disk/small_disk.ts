@@ -70,7 +70,7 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** The need for small disks. */
+/** Requires small disks that can be mounted. */
 export const SMALL_DISKS: Need = {
   what: "root of a Linux machine, who may mount a small disk",
   isThere: Deno.build.os === "linux" &&

@@ -21,7 +21,7 @@ const number = { kind: "number", description: "A number." };
 const randomStage: Stage = defineStage({
   name: "random",
   version: "1",
-  description: "Gives a random number.",
+  description: "Returns a random number.",
   inputs: {},
   outputs: { value: number },
   parameters: z.strictObject({}),

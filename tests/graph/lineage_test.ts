@@ -104,7 +104,7 @@ const number = { kind: "number", description: "A number." };
 const passStage: Stage = defineStage({
   name: "pass",
   version: "1",
-  description: "Gives what it gets.",
+  description: "Returns its input.",
   inputs: { any: number },
   outputs: { any: number },
   parameters: z.strictObject({}),

@@ -112,7 +112,7 @@ Deno.test("each node is prepared once, before any node runs, however many nodes 
   assert.equal(numberOf(made.get("bottom.value")?.artifact), 3);
   log.length = 0;
   await run({ ...diamond, alone: node({ name: "alone" }) }, { stage: weighted(WEIGHTS, log), until: "left" });
-  assert.deepEqual(log.map(({ name }) => name), ["top", "left"], "what is not run is not prepared");
+  assert.deepEqual(log.map(({ name }) => name), ["top", "left"], "nodes that do not run are not prepared");
 });
 
 Deno.test("a result is found by exactly what it depends on", async () => {
@@ -136,10 +136,10 @@ Deno.test("a result is found by exactly what it depends on", async () => {
   assert.equal(await ran(one(), { stage: retrained }), true, "other weights");
   assert.equal(await ran(one(), { stage: { ...weighted(WEIGHTS), version: "2" } }), true, "another version");
 
-  // Changes that do not.
+  // Changes that do not affect it.
   assert.equal(await ran(one({ model: "elsewhere" })), false, "a copy of the checkpoint");
-  assert.equal(await ran(one({ name: "another" })), false, "a parameter that is no part of the identity");
-  assert.equal(await ran(one(), { residency: { "*": "stream" } }), false, "how long weights are held");
+  assert.equal(await ran(one({ name: "another" })), false, "a parameter that is not part of the identity");
+  assert.equal(await ran(one(), { residency: { "*": "stream" } }), false, "residency");
 });
 
 Deno.test("a device's numerics only concern weights: results computed without weights are found on every device", async () => {

@@ -30,7 +30,7 @@ const number = { kind: "number", description: "A number." };
 export const constantStage: Stage = defineStage({
   name: "constant",
   version: "1",
-  description: "Gives a number.",
+  description: "Returns a number.",
   inputs: {},
   outputs: { value: number },
   parameters: z.strictObject({ value: z.number() }),
@@ -85,7 +85,7 @@ export function toyStages(): StageRegistry {
   return new StageRegistry([constantStage, addStage, textStage, refusingStage]);
 }
 
-/** Returns what `runGraph` needs for toy stages, which open neither checkpoints nor graphs. */
+/** Returns the options with which `runGraph` runs toy stages, which open neither checkpoints nor graphs. */
 export function toyRun(): Pick<RunOptions, "registry" | "executors"> {
   return {
     registry: toyStages(),

@@ -134,6 +134,10 @@ Deno.test("downloadFiles() downloads several files at a time, and the first fail
     };
     const failed = { code: "file_not_found", message: new RegExp(gone) };
     await assert.rejects(resolve(MODEL, { concurrency: 3 }), failed);
-    assert.equal(server.requestsFor("model_index.json").length, before, "what had not begun is not begun");
+    assert.equal(
+      server.requestsFor("model_index.json").length,
+      before,
+      "downloads that had not started do not start",
+    );
   });
 });

@@ -21,7 +21,7 @@ Deno.test("HubModel opens branches, pull requests and commits", async () => {
     assert.equal((await openCheckpoint(await openDiskSource(await resolve()))).family, "alpha");
     const before = server.requests.length;
     assert.equal(await resolve(MODEL, { revision: commitOf(MODEL, "refs/pr/1") }), branch);
-    assert.equal(server.requests.length, before, "a commit that is there needs no request");
+    assert.equal(server.requests.length, before, "a cached commit needs no request");
     assert.equal(await resolve(MODEL, { revision: "refs/pr/1", localFilesOnly: true }), branch);
   }, { models });
 });

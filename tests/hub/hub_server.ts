@@ -9,15 +9,15 @@ import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 
-/** A request that the hub or its file server has seen. */
+/** A request that the hub or its file server has received. */
 export interface SeenRequest {
   /** The server that received the request. */
   readonly server: "hub" | "files";
-  /** Its path. */
+  /** Path of the request. */
   readonly path: string;
-  /** Its `Range` header. */
+  /** The `Range` header. */
   readonly range: string | null;
-  /** Its `Authorization` header. */
+  /** The `Authorization` header. */
   readonly authorization: string | null;
 }
 

@@ -186,7 +186,7 @@ Deno.test("LocalModels sends no requests for cached components of a commit", asy
           VAE,
         ],
       );
-      assert.ok(hub.server.requests.length > again, "the hub alone knows whether there is a variant");
+      assert.ok(hub.server.requests.length > again, "only the hub knows whether there is a variant");
     }, { models: { [MODEL]: { main: copy } } });
   });
 });

@@ -25,7 +25,7 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** The need for read-only folders, which Windows and unprivileged containers with root lack. */
+/** Requires read-only folders, which Windows and unprivileged containers with root lack. */
 export const READ_ONLY_FOLDERS: Need = {
   what: "a user who may mount folders read-only",
   isThere: Deno.build.os !== "windows" && await canBeReadOnly(),

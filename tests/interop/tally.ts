@@ -56,7 +56,7 @@ export class Tally {
     const total = this.#counts.values().reduce((sum, count) => sum + count, 0);
     print(`compared ${total}`);
     for (const [rule, count] of [...this.#counts].sort(([, a], [, b]) => b - a)) print(`  ${count}  ${rule}`);
-    print("largest deviation within the limits, as a share of the limit");
+    print("largest deviation within the limits, as a fraction of the limit");
     for (const [group, { share, what }] of [...this.#worst].sort()) {
       print(`  ${share.toFixed(3)}  ${group}: ${what}`);
     }

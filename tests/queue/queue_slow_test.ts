@@ -295,7 +295,7 @@ Deno.test(needing(REDIS, {
 
     const { code, message } = await failure(place.run(walk({ steps: 2, seed: 9 }), { patienceMs: 2000 }));
     assert.equal(code, "unreachable");
-    assert.match(message, /No worker at queue:\S+ takes the stage "walk" in version 1: start one/);
+    assert.match(message, /No worker at queue:\S+ runs the stage "walk" in version 1: start one/);
 
     await inFolder(async (folder) => {
       const cases: [args: string[], status: number, told: RegExp][] = [

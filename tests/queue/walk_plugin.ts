@@ -45,7 +45,7 @@ const walk: Stage = defineStage({
 const poison: Stage = defineStage({
   name: "poison",
   version: "1",
-  description: "Ends its worker.",
+  description: "Kills its worker.",
   inputs: {},
   outputs: { end: number },
   parameters: z.strictObject({}),

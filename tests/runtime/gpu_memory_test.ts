@@ -8,8 +8,8 @@ import { needing, UNIX } from "../needing.ts";
 const MEBIBYTE = 2 ** 20;
 
 /**
- * A stand-in for nvidia-smi with two GPUs. The second always uses 10 MiB. `gpu` prints the use of the first, and
- * `processes` that of processes.
+ * A stand-in for nvidia-smi with two GPUs. The second always uses 10 MiB. `gpu` prints the use of the first,
+ * and `processes` that of processes.
  */
 function script({ gpus, processes = "" }: { gpus: string; processes?: string }): string {
   return `#!/bin/sh
@@ -36,7 +36,7 @@ async function withTool(text: string, use: (tool: string) => Promise<void>): Pro
 /** Waits until the memory is known. Returns it in MiB. */
 async function peakOf(memory: GpuMemory): Promise<number> {
   for (let tries = 0; memory.peak === undefined; tries++) {
-    assert(tries < 200, "no sample came");
+    assert(tries < 200, "no sample arrived");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   await new Promise((resolve) => setTimeout(resolve, 100));

@@ -3,7 +3,9 @@ import { createHash } from "node:crypto";
 import { DEFAULT_LIMITS } from "../../server/limits.ts";
 import { type Serving, serving } from "./serving.ts";
 
-/** A safetensors file with a header of so many bytes, blanks at its end, and data of so many. */
+/**
+ * Returns a safetensors file with a header of the given size, padded with spaces, and data of the given size.
+ */
 function safetensors(header: object, headerBytes?: number, dataBytes = 0): Uint8Array<ArrayBuffer> {
   const text = JSON.stringify(header);
   const json = new TextEncoder().encode(text.padEnd(headerBytes ?? text.length));
@@ -13,7 +15,7 @@ function safetensors(header: object, headerBytes?: number, dataBytes = 0): Uint8
   return file;
 }
 
-/** A file with a tensor `image`. */
+/** Returns a file with a tensor `image`. */
 function image(dtype: string, shape: readonly number[], bytes: number): Uint8Array<ArrayBuffer> {
   return safetensors({ image: { dtype, shape, data_offsets: [0, bytes] } }, undefined, bytes);
 }
@@ -37,7 +39,7 @@ Deno.test("the size of an artifact's header is limited, and a larger one is not 
   const { reply, id } = await put(server, safetensors({}, maxHeaderBytes + 1));
   assert.deepEqual(await codeOf(reply), [413, "too_large"]);
   assert.equal((await server.ask(`/v1/artifacts/${id}`, { method: "HEAD" })).status, 404);
-  // What is no safetensors file may begin with any number.
+  // A file in another format can start with any number.
   const noise = new TextEncoder().encode("no safetensors file at all");
   assert.deepEqual(await codeOf((await put(server, noise)).reply), [400, "not_safetensors"]);
   const nested = new TextEncoder().encode("[".repeat(100_000));

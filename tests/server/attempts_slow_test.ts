@@ -33,7 +33,7 @@ Deno.test("a job during which the server died three times fails with the reason,
     try {
       const { id } = await server.order({ request: { ...LONG, prompts: ["first"] } });
       const other = await server.order({ request: { ...SMALL, prompts: ["second"] } });
-      // The embeddings are kept, which is progress. Three deaths after that are deaths at the same place.
+      // Storing the embeddings is progress. The three deaths after it are at the same point.
       for await (const { event } of sseEvents(await fetch(`${server.url}/v1/jobs/${id}/events`))) {
         if (event === "preview") break;
       }
@@ -86,7 +86,7 @@ async function order(server: Serving, body: object): Promise<z.infer<typeof jobS
   return jobSchema.parse(await reply.json());
 }
 
-/** Follows a job to its end. */
+/** Follows a job until its end. */
 async function ended(server: Serving, id: string): Promise<z.infer<typeof jobSchema>> {
   const events: string[] = [];
   for await (const { event } of sseEvents(await server.ask(`/v1/jobs/${id}/events`))) events.push(event);

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { DEFAULT_LIMITS, limitsWith } from "../../server/limits.ts";
 import { type Serving, serving, sseEvents } from "./serving.ts";
 
-/** A request that the tiny model takes. */
+/** A valid request for the tiny model. */
 const SMALL = { model: "tiny", prompts: ["cat"], steps: 2, width: 64, height: 64, resolutionBinning: false };
 
-/** A job that holds the only lane for as long as a test takes. */
+/** A job that occupies the only lane during a test. */
 const LONG = { ...SMALL, steps: 150, width: 256, height: 256, prompts: ["long"] };
 
 interface Refusal {
@@ -19,9 +19,7 @@ async function refusalOf(reply: Response): Promise<Refusal> {
   return { status: reply.status, code: error.code, param: error.param };
 }
 
-/**
- * Orders what stands at the bound, which must be taken, and what exceeds it by one, which must be refused.
- */
+/** Sends a request at the limit, which must be accepted, and one beyond it, which must be refused. */
 async function atTheEdge(
   server: Serving,
   [most, tooMuch]: readonly [object, object],
@@ -40,13 +38,13 @@ function nested(levels: number): unknown {
   return value;
 }
 
-/** Requests that are well-formed and no more: no scheduler has this option. */
+/** Well-formed requests that are refused later, because no scheduler has this option. */
 const deep = (levels: number) => ({ request: { ...SMALL, schedulerOptions: { note: nested(levels) } } });
 const many = (values: number) => ({
   request: { ...SMALL, schedulerOptions: { note: Array(values).fill(1) } },
 });
 
-/** A graph of encode nodes. */
+/** Returns a graph of encode nodes. */
 const encodes = (nodes: number) => ({
   graph: {
     pixstage: 1,
@@ -286,9 +284,9 @@ Deno.test("each client and address has a share of the queue, and a full queue re
   assert.match(message, /2 jobs of this client are already waiting/);
   assert.equal((await order("b", "4"))[0], 202);
   assert.equal((await order("c", "5"))[0], 202);
-  // Whatever name it takes, the address has had its share.
+  // The address has used its share, whatever name the client gives.
   assert.match((await order("d", "6"))[1], /4 jobs of this address are already waiting/);
-  // A graph that would be refused is not looked at.
+  // An invalid graph is not checked.
   const graph = { pixstage: 1, nodes: { text: { stage: "encode", parameters: { model: "nope" } } } };
   assert.equal((await server.post("/v1/jobs", { graph }, { "x-client-id": "e" })).status, 429);
   const openai = await server.post("/v1/images/generations", { prompt: "x", model: "tiny", user: "f" });

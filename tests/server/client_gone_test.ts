@@ -29,7 +29,7 @@ Deno.test("a client that leaves causes no fault in the log and no 503 in the met
   await leave(server.url, head("/v1/jobs", 1000) + '{"request":', 100);
   const artifact = `/v1/artifacts/${"0".repeat(64)}`;
   await leave(server.url, head(artifact, 1000).replace("POST", "PUT") + "safetensors", 100);
-  // 2. While its picture is made.
+  // 2. While the picture is being made.
   await leave(server.url, head("/v1/images/generations", BODY.length) + BODY, 1500);
   while (statuses().length < 3) await pause(50);
   assert.deepEqual(statuses().slice(0, 3), [499, 499, 499]);

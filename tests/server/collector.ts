@@ -1,5 +1,5 @@
 /**
- * Takes the spans that servers and workers export.
+ * Receives the spans that servers and workers export.
  *
  * @module
  */
@@ -24,10 +24,10 @@ const tracesSchema = z.object({
   resourceSpans: z.array(z.object({ scopeSpans: z.array(z.object({ spans: z.array(spanSchema) })) })),
 });
 
-/** A span that was exported. */
+/** An exported span. */
 export type Span = z.infer<typeof spanSchema>;
 
-/** A collector of OpenTelemetry: takes what is exported to it over HTTP. */
+/** An OpenTelemetry collector that receives exports over HTTP. */
 export class Collector implements AsyncDisposable {
   readonly spans: Span[] = [];
   #server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
@@ -39,7 +39,7 @@ export class Collector implements AsyncDisposable {
     return Response.json({});
   });
 
-  /** The environment variables by which a process exports to it. */
+  /** The environment variables that make a process export to this collector. */
   get env(): Readonly<Record<string, string>> {
     return {
       OTEL_DENO: "true",

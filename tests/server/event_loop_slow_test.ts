@@ -7,10 +7,10 @@ import { ServerProcess } from "./server_process.ts";
 const REQUESTS = 3000;
 const AT_ONCE = 4;
 
-/** The longest that a request may keep the event loop, in seconds. */
+/** Longest time in seconds that a request may block the event loop. */
 const LONGEST = 0.05;
 
-/** The figures of the event loop since the last look. */
+/** Returns the metrics of the event loop since the last scrape. */
 async function delays(url: string): Promise<{ longest: number; busiest: number }> {
   const text = await (await fetch(`${url}/metrics`)).text();
   const figure = (name: string): number =>
@@ -20,7 +20,7 @@ async function delays(url: string): Promise<{ longest: number; busiest: number }
 
 Deno.test({
   name: "no request, however odd or large, blocks the event loop for others",
-  // Elsewhere nothing tells the server's own time from that of other processes.
+  // Other systems cannot distinguish the server's processor time from that of other processes.
   ignore: Deno.build.os !== "linux",
   fn: () =>
     inFolder(async (store) => {
@@ -39,7 +39,7 @@ Deno.test({
       const drawn = fc.sample(requests, { seed, numRuns: REQUESTS });
       const send = async (): Promise<void> => {
         for (let request = drawn.pop(); request; request = drawn.pop()) {
-          // A picture may wait behind others: what counts is that its order was checked.
+          // A picture may wait for others. Only the check of the request matters here.
           const reply = await fetch(request, { signal: AbortSignal.timeout(1000) }).catch(() => undefined);
           await reply?.body?.cancel().catch(() => {});
         }

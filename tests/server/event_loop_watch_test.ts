@@ -12,7 +12,7 @@ Deno.test("the longest delay of the event loop is reported once, with its share 
     await new Promise((resolve) => setTimeout(resolve, 50));
     const { longest, busiest } = watch.take();
     assert(longest > 0.15 && Math.max(...seen) === longest, `${longest} s`);
-    // Others may have had the processor for a part of it.
+    // Other processes may have used the processor for a part of it.
     if (Deno.build.os === "linux") {
       assert(busiest > 0.02 && busiest <= longest, `${busiest} s of ${longest} s`);
     }

@@ -4,7 +4,7 @@ import { MODELS, serving } from "./serving.ts";
 
 const SMALL = { prompt: "cute cat", steps: 2, size: "64x64", guidance_scale: 1 } as const;
 
-/** The text that a picture carries. */
+/** Returns the text in a picture's metadata. */
 async function parametersOf(base64: string): Promise<string> {
   return (await decodePicture(Uint8Array.fromBase64(base64))).metadata["parameters"]!;
 }
@@ -18,7 +18,7 @@ Deno.test("DALL·E models return links by default, and all others return files",
       .json();
     return Object.keys(data[0]);
   };
-  // The payload of LangChain's and LibreChat's tools: no response_format, and a quality of their own.
+  // The payload of LangChain's and LibreChat's tools: no response_format, and their own quality.
   assert.deepEqual(await answer({ model: "dall-e-3", quality: "hd", style: "vivid" }), ["url", "seed"]);
   assert.deepEqual(await answer({ model: "dall-e-3", response_format: "b64_json" }), ["b64_json", "seed"]);
   assert.deepEqual(await answer({ model: "tiny" }), ["b64_json", "seed"]);

@@ -6,7 +6,7 @@ import { needing } from "../needing.ts";
 const BLOCKS = 3000;
 const BLOCK_BYTES = 1 << 16;
 
-/** Has glibc keep freed memory: many blocks, and one behind them that stays. */
+/** Makes glibc keep freed memory: many blocks, and one after them that remains allocated. */
 function hoard(): { readonly freed: number; end(): void } {
   const libc = Deno.dlopen("libc.so.6", {
     malloc: { parameters: ["usize"], result: "pointer" },

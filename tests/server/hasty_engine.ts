@@ -2,7 +2,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import type { EngineResult, EngineRun } from "../../server/engine/engine.ts";
 import { HostedEngine } from "../../server/engine/hosted_engine.ts";
 
-/** The real engine, but that its runs end at once: what is fuzzed is the server. */
+/** The real engine, except that its runs end at once, because the fuzzing is about the server. */
 export class HastyEngine extends HostedEngine {
   override run({ onEvent }: EngineRun): Promise<EngineResult> {
     onEvent({

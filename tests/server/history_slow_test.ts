@@ -48,7 +48,7 @@ async function ids(server: Serving, query: string): Promise<string[]> {
   return data.map(({ id }) => id);
 }
 
-/** Waits until the store lists what it keeps. */
+/** Waits until the store protects the given number of artifacts. */
 async function keeps(store: string, count: number): Promise<ReadonlySet<string>> {
   for (;;) {
     const kept = await readKept(store);
@@ -114,7 +114,7 @@ Deno.test("a starred job outlives the history's limit and every clean-up, also b
     let kept: Job;
     {
       await using server = await serving({ store: folder, limits: { keptJobs: 1 } });
-      // A star that is given while the job runs holds too.
+      // Starring a running job also works.
       const running = await order(server, ["kept"], { ...LONG, steps: 20 });
       assert.equal((await star(server, running.id)).status, 200);
       for await (const { event } of sseEvents(await server.ask(`/v1/jobs/${running.id}/events`))) void event;
@@ -132,7 +132,7 @@ Deno.test("a starred job outlives the history's limit and every clean-up, also b
     }
     const artifacts = Object.values(kept.artifacts).map(({ id }) => id);
     {
-      // A server collects by itself, and finds the stars again.
+      // A restarted server collects garbage, and still knows the stars.
       await using server = await serving({ store: folder, storeMaxAgeMs: 0 });
       await delay(300);
       for (const id of artifacts) assert(await store.has(id), id);

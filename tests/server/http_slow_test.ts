@@ -9,7 +9,7 @@ import { serving, sseEvents } from "./serving.ts";
 
 const PICTURE = { model: "tiny", steps: 2, width: 64, height: 64, seeds: [3] };
 
-/** Sends bytes as they are, and gives all that comes back. */
+/** Sends raw bytes, and returns the complete reply. */
 async function sendRaw(url: string, text: string): Promise<string> {
   const { hostname, port } = new URL(url);
   using connection = await Deno.connect({ hostname, port: Number(port) });

@@ -15,7 +15,7 @@ async function file(bytes: Uint8Array, name = "cat.png") {
   return await toFile(bytes, name, { type: "image/png" });
 }
 
-/** Fields beyond OpenAI's own go along as they are. */
+/** OpenAI's client passes additional fields on unchanged. */
 async function edit(client: OpenAI, fields: object, image: Uint8Array = PICTURE) {
   const request = { image: await file(image), ...SMALL, ...fields };
   return await client.images.edit(request as unknown as OpenAI.ImageEditParamsNonStreaming);
@@ -38,7 +38,7 @@ Deno.test("OpenAI's client gets edited pictures", async () => {
     "Parameter quality has no effect on these models and was ignored",
   ]);
 
-  // A mask that is black keeps the picture; without one, what is transparent is repainted.
+  // A black mask keeps the picture. Without a mask, the transparent area is repainted.
   const all = await pixels((await edit(client, { seed: 5 })).data![0]!.b64_json);
   const kept = await pixels((await edit(client, { seed: 5, mask: await file(BLACK) })).data![0]!.b64_json);
   const part = await pixels((await edit(client, { seed: 5 }, TRANSPARENT)).data![0]!.b64_json);
@@ -116,7 +116,7 @@ Deno.test("OpenAI's client can use LoRAs and a ControlNet in generations and edi
     },
   ];
   for (const way of [generate, edited]) {
-    // A form holds texts, lists as JSON.
+    // A form contains strings, and lists as JSON.
     const asForm = (fields: object) =>
       way === generate ? fields : Object.fromEntries(
         Object.entries(fields).map((

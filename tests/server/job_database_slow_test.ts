@@ -7,7 +7,7 @@ import { type Serving, serving, sseEvents } from "./serving.ts";
 
 const SMALL = { model: "tiny", width: 64, height: 64, steps: 2, guidanceScale: 1 };
 
-/** The tables as they were before versions were counted. */
+/** The tables before schema versions existed. */
 const VERSION_0 = `
   CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -41,14 +41,14 @@ interface Logged {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** A server on a store that is there, and its log. */
+/** A server with an existing store, and its log. */
 async function logged(store: string): Promise<{ server: Serving; log: Logged[] }> {
   const log: Logged[] = [];
   const server = await serving({ store, log: (event, fields = {}) => log.push({ event, fields }) });
   return { server, log };
 }
 
-/** Makes some pictures and gives the ids of their jobs, in the order in which they were asked for. */
+/** Makes some pictures. Returns the ids of their jobs in the order of the requests. */
 async function pictures(server: Serving, count: number): Promise<string[]> {
   const ids: string[] = [];
   for (let seed = 0; seed < count; seed++) {
@@ -60,13 +60,13 @@ async function pictures(server: Serving, count: number): Promise<string[]> {
   return ids;
 }
 
-/** Waits for the end of a job and gives its status. */
+/** Waits for the end of a job, and returns its status. */
 async function ended(server: Serving, id: string): Promise<string> {
   for await (const { event } of sseEvents(await server.ask(`/v1/jobs/${id}/events`))) void event;
   return replySchema.parse(await (await server.ask(`/v1/jobs/${id}`)).json()).status;
 }
 
-/** The ids of all jobs, the newest first, asked for in pages of two. */
+/** Returns the ids of all jobs, newest first, requested in pages of two. */
 async function listed(server: Serving): Promise<string[]> {
   const ids: string[] = [];
   for (let after = "";;) {
@@ -79,7 +79,7 @@ async function listed(server: Serving): Promise<string[]> {
   }
 }
 
-/** Works on the database of a store that no server uses. */
+/** Opens the database of a store that no server uses. */
 function onDatabase<T>(store: string, work: (database: DatabaseSync) => T): T {
   const database = new DatabaseSync(join(store, "jobs.sqlite"));
   try {
@@ -96,7 +96,7 @@ Deno.test("jobs from before schema versions are listed, and unfinished ones run"
       await using server = await serving({ store });
       before = await pictures(server, 2);
     }
-    // The same rows in the tables of then; the second job had not ended.
+    // The same rows in the old tables. The second job is unfinished.
     const rows = onDatabase(store, (database) => database.prepare("SELECT * FROM jobs ORDER BY seq").all());
     await Deno.remove(join(store, "jobs.sqlite"));
     onDatabase(store, (database) => {
@@ -158,7 +158,7 @@ Deno.test("rows that do not match the schema are set aside, and all others are l
       assert.deepEqual(told.map(({ fields }) => fields["id"]).sort(), unfit.toSorted());
       for (const { fields } of told) assert.match(String(fields["reason"]), /✖|must|Invalid|SyntaxError/);
     }
-    // They are complete, so that they can be repaired.
+    // The renamed files are complete, so they can be repaired.
     const kept = onDatabase(store, (database) => database.prepare("SELECT row FROM unfit_jobs").all());
     assert.deepEqual(kept.map(({ row }) => JSON.parse(String(row)).id).sort(), unfit.toSorted());
   });
@@ -209,7 +209,7 @@ Deno.test("a damaged, foreign or newer database is renamed, and the server start
       assert.match(renamed, /jobs\.set-aside-\d{4}-\d\d-\d\dT[\d-]+Z\.sqlite$/);
       const kept = await Deno.readFile(renamed);
       assert.equal(kept.length, harmed.length, what);
-      // SQLite notes the kind of its journal in the head of a file that it can read.
+      // SQLite records the kind of journal in the header of a readable file.
       assert.deepEqual(kept.subarray(100), harmed.subarray(100), what);
       assert.deepEqual(await listed(server), []);
       assert.equal((await pictures(server, 1)).length, 1);

@@ -65,7 +65,7 @@ Deno.test("a job's events can be streamed repeatedly and from any event on", asy
   assert.deepEqual(
     later,
     events.filter(({ id, event }) => id > 5 && event.type !== "preview"),
-    "previews are gone when the picture is there",
+    "previews disappear when the picture appears",
   );
 });
 
@@ -137,7 +137,7 @@ Deno.test("a separate transformer is served under its name", async () => {
   const { id } = await order(server, { ...SMALL, prompts: ["cat"], transformer: "other" });
   await follow(server, id);
   assert.equal((await job(server, id)).status, "completed");
-  // It is neither a checkpoint nor an autoencoder.
+  // It is listed neither as a checkpoint nor as an autoencoder.
   const node = (stage: string) => ({ stage, parameters: { model: "other" }, inputs: {} });
   const refused: [string, object][] = [
     ["/v1/jobs", { request: { ...SMALL, prompts: ["cat"], vae: "other" } }],
@@ -212,7 +212,7 @@ Deno.test("a full queue says when to retry, clients take turns, and equal jobs r
   const [events, twins] = await Promise.all([follow(server, a1.id), follow(server, twin.id)]);
   const timeless = (list: typeof events) =>
     list.map(({ event }) => event).filter(({ type }) => type !== "preview");
-  assert.deepEqual(timeless(twins), timeless(events), "one run, told twice");
+  assert.deepEqual(timeless(twins), timeless(events), "one run, reported twice");
   await follow(server, b1.id);
   await follow(server, a2.id);
 

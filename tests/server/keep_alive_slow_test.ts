@@ -19,7 +19,9 @@ const loadedSchema = z.object({
   })),
 });
 
-/** Resident bytes of each process of stages that this process has started, by its id. */
+/**
+ * Returns the resident memory in bytes of each stage process that this process has started, by process id.
+ */
 function hostBytes(): Map<number, number> {
   const bytes = new Map<number, number>();
   for (const { name } of Deno.readDirSync("/proc")) {
@@ -29,7 +31,7 @@ function hostBytes(): Map<number, number> {
       const command = Deno.readTextFileSync(`/proc/${name}/cmdline`);
       if (Number(parent) !== Deno.pid || !command.includes("process_main.ts")) continue;
     } catch {
-      continue; // It has just ended.
+      continue; // The process has just ended.
     }
     const resident = residentBytesOf(Number(name));
     if (resident !== undefined) bytes.set(Number(name), resident);
@@ -52,7 +54,7 @@ async function picture(server: Serving, more: object = {}): Promise<void> {
   assert.equal(reply.status, 200, JSON.stringify(body));
 }
 
-/** The models that `GET /v1/models` calls loaded. */
+/** Returns the models that `GET /v1/models` reports as loaded. */
 async function loadedNames(server: Serving): Promise<string[]> {
   const { data } = z.object({ data: z.array(z.object({ id: z.string(), loaded: z.boolean() })) }).parse(
     await (await server.ask("/v1/models")).json(),
@@ -60,7 +62,7 @@ async function loadedNames(server: Serving): Promise<string[]> {
   return data.filter(({ loaded }) => loaded).map(({ id }) => id);
 }
 
-/** Waits for the end of all processes of stages; fails after some seconds. */
+/** Waits until all stage processes have ended. Fails after some seconds. */
 async function noHosts(): Promise<void> {
   for (let waited = 0; hostBytes().size > 0; waited += 20) {
     assert(waited < 20_000, "processes are still there");
@@ -85,7 +87,7 @@ Deno.test(needing(LINUX, {
     const before = await (await server.ask("/metrics")).text();
     assert.match(before, /pixstage_hosts\{state="idle"\} 1\n/);
     assert.match(before, /pixstage_models_loaded\{model="emoji"\} 1\n/);
-    // A picture in between begins the time again.
+    // A picture in between restarts the keep-alive time.
     await picture(server, { seed: 2 });
     const [again] = await loaded(server);
     assert(again!.ends! > host!.ends!, JSON.stringify(again));
@@ -120,7 +122,7 @@ Deno.test(needing(LINUX, {
     assert.deepEqual(await unload(""), { unloaded: [] });
     assert.equal((await unload("?model=nobody")).error.code, "model_not_found");
 
-    // One that is at work ends with its run, whose picture comes all the same.
+    // A busy process ends after its run, and the picture is complete.
     const running = picture(server, { steps: 20, seed: 4 });
     while ((await loaded(server)).every(({ busy }) => !busy)) await delay(10);
     await unload("");

@@ -5,7 +5,7 @@ import { sseEvents } from "./serving.ts";
 const JOBS = 10;
 
 function request(index: number): object {
-  // The first lasts long enough to be worth a checkpoint, on a fast machine too.
+  // The first job runs long enough for a snapshot, even on a fast machine.
   const size = index === 0
     ? { width: 768, height: 768, resolutionBinning: false, steps: 150 }
     : { width: 128, height: 128, steps: 8 };
@@ -21,7 +21,7 @@ Deno.test(`a server killed during ${JOBS} jobs finishes all of them after its re
     const jobs: JobSeen[] = [];
     for (let index = 0; index < JOBS; index++) jobs.push(await server.order(request(index)));
 
-    // Killed three times: in the midst of denoising, behind a checkpoint, then wherever it is.
+    // Kill the server three times: during denoising, after a snapshot, and at any point.
     let isKept = false;
     for await (const { event } of sseEvents(await fetch(`${server.url}/v1/jobs/${jobs[0]!.id}/events`))) {
       if (event === "checkpoint") isKept = true;

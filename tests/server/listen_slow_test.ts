@@ -11,7 +11,7 @@ async function pause(milliseconds: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** A request as a client of its own sends it: head and body in one packet or in two. */
+/** Sends a raw request, with head and body in one packet or in two. */
 async function send(
   port: number,
   { path, body, packets }: { readonly path: string; readonly body: string; readonly packets: 1 | 2 },
@@ -76,7 +76,7 @@ Deno.test("a client that leaves is noticed, with or without a stream, and its jo
   }
   await (await server.post(`/v1/jobs/${before.id}/cancel`, {})).body?.cancel();
   await pause(500);
-  assert.ok(seen.every(([event]) => event !== "fault"), "a client that leaves is no fault");
+  assert.ok(seen.every(([event]) => event !== "fault"), "a client that leaves causes no fault");
   assert.equal(seen.filter(([, status]) => status === 499).length, 9, "and is counted as such");
 });
 
@@ -104,7 +104,7 @@ Deno.test("Deno 2.9.6's own server does not report that a client leaves, so pixs
   assert.deepEqual(aborted, [10], message);
 });
 
-/** Listens for a server that answers after a time. */
+/** Starts a listener for a server that replies after a delay. */
 async function slowly(milliseconds: number, options: ListenOptions) {
   return await listen({
     async fetch(request) {
@@ -162,7 +162,8 @@ Deno.test(needing(LINUX, {
     await pause(300);
     const address = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
     const { port: remote } = connection.localAddr;
-    // After the number of a line: local and remote address, state, queues, kind of timer (2 for keep-alive), its time.
+    // Columns after the line number: local and remote address, state, queues, kind of timer (2 for
+    // keep-alive), its time.
     const line = new RegExp(`: ${address(listener.port)} ${address(remote)} 01 \\S+ 02:`);
     assert.match(await Deno.readTextFile("/proc/net/tcp"), line);
     connection.close();

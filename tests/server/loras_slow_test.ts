@@ -9,7 +9,7 @@ import { MODELS, serving } from "./serving.ts";
 const SMALL = { prompt: "cute cat", model: "tiny", size: "64x64", steps: 2, seed: 1 };
 const LORAS = [{ name: "sketch", reference: adapterPath("peft-all-a") }];
 
-/** A folder with an adapter of each of two models, and one that cannot be used. */
+/** Creates a folder with an adapter for each of two models, and an unusable one. */
 async function withLoras(work: (folder: string) => Promise<void>): Promise<void> {
   await inFolder(async (folder) => {
     await cp(adapterPath("kohya-a"), join(folder, "painted.safetensors"));

@@ -15,7 +15,7 @@ async function logs(server: ServerProcess, text: RegExp): Promise<void> {
   }
 }
 
-/** A server with a job that is done, one that runs and one that waits. */
+/** Starts a server with a finished, a running and a waiting job. */
 async function busy(store: string): Promise<{ server: ServerProcess; jobs: JobSeen[] }> {
   const server = await new ServerProcess({ store }).listens();
   const done = await server.order({ request: { ...SMALL, prompts: ["done"] } });
@@ -30,7 +30,7 @@ async function assertKept(server: ServerProcess, jobs: readonly JobSeen[]): Prom
   for (const { id } of jobs) assert.equal((await server.ended(id)).status, "completed", server.log);
 }
 
-for (const what of ["the whole store", "the database alone"]) {
+for (const what of ["the whole store", "only the database"]) {
   Deno.test(`a server whose files are removed while it runs (${what}) says so and loses no job`, async () => {
     await inFolder(async (folder) => {
       const store = join(folder, "store");
@@ -101,7 +101,7 @@ Deno.test("a disk that refuses writes for other reasons neither ends the server 
       assert.equal((await refused.json()).error.code, "store_unavailable");
       await logs(server, /"event":"jobs_not_written"/);
       assert.deepEqual(await (await fetch(`${server.url}/healthz`)).json(), { status: "ok" });
-      assert.equal((await server.ended(taken[0]!)).status, "completed", "what runs goes on");
+      assert.equal((await server.ended(taken[0]!)).status, "completed", "running jobs continue");
       await server.end("SIGKILL");
       server = await new ServerProcess({ store }).listens();
       for (const id of taken) assert.equal((await server.ended(id)).status, "completed", server.log);

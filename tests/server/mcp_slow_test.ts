@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-// Deno 2.9.6 does not find the library's types by the names that its code has.
+// Deno 2.9.6 does not find the library's types under the names of its modules.
 // @ts-types="@modelcontextprotocol/sdk/client"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
@@ -19,7 +19,7 @@ const resultSchema = z.object({
 
 const SMALL = { prompt: "a cat", width: 64, height: 64, steps: 3, guidance_scale: 1, seed: 7 };
 
-/** The SDK's own client, connected. */
+/** Returns a connected client of the SDK. */
 async function connected(server: Serving, headers: Record<string, string> = {}) {
   const client = new Client({ name: "test", version: "1" });
   const transport = new StreamableHTTPClientTransport(new URL(`${server.url}/mcp`), {
@@ -111,7 +111,7 @@ Deno.test("a cancelled call cancels its job", async () => {
     assert(waited < 10_000, await status());
     await delay(20);
   }
-  // The session goes on.
+  // The session continues.
   assert.equal((await session.client.listTools()).tools.length, 2);
 });
 
@@ -138,7 +138,7 @@ Deno.test("the API key, the host and origin checks, and the limits apply to the 
   const put = await server.ask("/mcp", { method: "PUT", headers: bearer });
   assert.deepEqual([put.status, (await put.json()).error.code], [405, "method_not_allowed"]);
 
-  // The session that was unused the longest makes room.
+  // The least recently used session is closed.
   const sessions = [];
   for (let count = 0; count < 3; count++) sessions.push(await connected(server, bearer));
   await assert.rejects(sessions[0]!.client.listTools(), /session/i);

@@ -5,7 +5,7 @@ import { ServerProcess } from "./server_process.ts";
 
 const REQUEST = { model: "tiny", prompts: ["a cat"], width: 64, height: 64, steps: 2 };
 
-/** Calls a test with a server that may take so much memory. */
+/** Calls a test with a server that has the given memory limit. */
 function withLimit(size: string, test: (server: ServerProcess) => Promise<void>): Promise<void> {
   return inFolder(async (folder) => {
     const args = [`--max-memory=${size}`];

@@ -40,7 +40,7 @@ Deno.test("names that every object inherits work like other names for fields, no
     assert.equal(job.status, "completed", JSON.stringify(job.error));
     assert.equal(job.artifacts[`${name}.embeddings`].kind, "embeddings");
 
-    // 3. As what is not there.
+    // 3. As the name of something unknown.
     const graph = (node: object) => ({ graph: { pixstage: 1, nodes: { node } } });
     const encode = { stage: "encode", parameters };
     const refused: [string, unknown, [number, string]][] = [

@@ -7,7 +7,7 @@ import { serving } from "./serving.ts";
 
 const SMALL = { size: "64x64", steps: 3, guidance_scale: 2 } as const;
 
-/** Fields beyond OpenAI's own go along as they are. */
+/** OpenAI's client passes additional fields on unchanged. */
 function request(fields: object): OpenAI.ImageGenerateParamsNonStreaming {
   return { prompt: "cute cat", model: "tiny", ...SMALL, ...fields } as OpenAI.ImageGenerateParamsNonStreaming;
 }

@@ -8,7 +8,7 @@ import { ServerProcess } from "./server_process.ts";
 
 const PROXY = "10.0.0.1";
 
-/** How a client that comes through `peer` addresses the server. */
+/** Returns the address under which a client that connects through `peer` reaches the server. */
 function addressOf(headers: Record<string, string>, trust: readonly string[], peer = PROXY, basePath = "") {
   const remote: Deno.NetAddr = { transport: "tcp", hostname: peer, port: 5000 };
   const request = new Request("http://inside:8000/v1/models", {
@@ -96,7 +96,7 @@ Deno.test("meaningless options are refused", async () => {
   }
 });
 
-/** Asks a server without a listener, as a client of an address. */
+/** Sends a request to a server without a listener, from the given client address. */
 async function withServer(
   options: ServerOptions,
   use: (

@@ -12,7 +12,7 @@ async function order(server: Serving, body: object): Promise<{ id: string }> {
   return await reply.json();
 }
 
-/** The pictures of a job once it is over. */
+/** Waits for a job, and returns its pictures. */
 async function pictures(server: Serving, body: object): Promise<{ pixels: Uint8Array; artifact: string }[]> {
   const { id } = await order(server, body);
   await (await server.ask(`/v1/jobs/${id}/events`)).text();

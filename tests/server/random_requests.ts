@@ -1,5 +1,5 @@
 /**
- * Requests at random: drawn from the server's own OpenAPI document, and sound ones spoilt in one place.
+ * Random requests: drawn from the server's OpenAPI document, and valid ones corrupted in one place.
  *
  * @module
  */
@@ -30,13 +30,13 @@ export interface Operation {
   readonly responses: Readonly<Record<string, unknown>>;
 }
 
-/** The parts of the OpenAPI document that requests are made from. */
+/** The parts of the OpenAPI document that determine requests. */
 export interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-/** Values that a schema allows, most of the time, and anything at all now and then. */
+/** Generates mostly values that a schema allows, and sometimes any value. */
 function valueOf(schema: Schema, document: Document, depth = 0): fc.Arbitrary<unknown> {
   const good = goodValue(schema, document, depth);
   return fc.oneof({ arbitrary: good, weight: 12 }, { arbitrary: fc.jsonValue({ maxDepth: 2 }), weight: 1 });
@@ -92,7 +92,7 @@ function objectOf(schema: Schema, document: Document, depth: number): fc.Arbitra
     .map(([first, second]) => ({ ...second, ...first }));
 }
 
-/** Sound bodies, to be spoilt in one place. */
+/** Valid bodies to corrupt in one place. */
 const SOUND: Readonly<Record<string, readonly object[]>> = {
   "/v1/images/generations": [
     {
@@ -152,7 +152,7 @@ const SOUND: Readonly<Record<string, readonly object[]>> = {
   "/v1/stages/{name}": [{ version: "2", parameters: { model: "tiny", prompts: ["cat"] }, inputs: {} }],
 };
 
-/** Values that are of the right type, at times, and still wrong. */
+/** Invalid values, some of them of the right type. */
 const ODD = fc.constantFrom(
   "tiny-taesd",
   "tiny-sigma",
@@ -170,7 +170,7 @@ const ODD = fc.constantFrom(
   null,
 );
 
-/** A sound body with one value replaced, or none. */
+/** Generates a valid body with at most one value replaced. */
 function spoilt(sound: readonly object[]): fc.Arbitrary<unknown> {
   return fc.tuple(
     fc.constantFrom(...sound),
@@ -185,7 +185,7 @@ function spoilt(sound: readonly object[]): fc.Arbitrary<unknown> {
   );
 }
 
-/** The text of a sound body with some characters inserted, removed or repeated. */
+/** Generates the text of a valid body with some characters inserted, removed or repeated. */
 function mistyped(sound: readonly object[]): fc.Arbitrary<string> {
   return fc.tuple(fc.constantFrom(...sound), fc.nat(), fc.nat({ max: 9 }), fc.string()).map(
     ([body, place, removed, inserted]) => {
@@ -196,7 +196,7 @@ function mistyped(sound: readonly object[]): fc.Arbitrary<string> {
   );
 }
 
-/** A sound body with one value replaced by something large: nested, long, or both. */
+/** Generates a valid body with one value replaced by a large one: nested, long, or both. */
 function enlarged(sound: readonly object[]): fc.Arbitrary<string> {
   const size = fc.constantFrom(10, 100, 1000, 8000, 12_000, 100_000);
   const large = size.chain((size) =>
@@ -218,7 +218,7 @@ function enlarged(sound: readonly object[]): fc.Arbitrary<string> {
   });
 }
 
-/** Bytes, and safetensors files whose headers are sound, large, or neither. */
+/** Generates bytes, and safetensors files with valid, large or damaged headers. */
 function artifacts(): fc.Arbitrary<Uint8Array<ArrayBuffer>> {
   const entry = `{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`;
   const header = fc.oneof(
@@ -246,12 +246,12 @@ function artifacts(): fc.Arbitrary<Uint8Array<ArrayBuffer>> {
   );
 }
 
-/** SHA-256 of an artifact. */
+/** Returns the SHA-256 of an artifact. */
 function idOf(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** A text that may stand in a header or an address. */
+/** Generates a text that is valid in a header or an address. */
 function textOf(schema: Schema, document: Document): fc.Arbitrary<string> {
   return valueOf(schema, document).map((value) =>
     typeof value === "string" ? value : JSON.stringify(value) ?? ""
@@ -259,13 +259,13 @@ function textOf(schema: Schema, document: Document): fc.Arbitrary<string> {
 }
 
 /**
- * Requests for one operation.
+ * Generates requests for one operation.
  *
  * @param origin The server's address: `http://localhost`.
  * @param path The operation's path, with its parameters in braces.
  * @param method The operation's method.
  * @param operation The operation.
- * @param document The document that it is of.
+ * @param document The document that contains the operation.
  */
 export function requestOf(
   origin: string,
@@ -300,7 +300,7 @@ export function requestOf(
   );
   return fc.tuple(record("path"), record("query"), record("header"), body, types).map(
     ([inPath, inQuery, inHeader, body, type]) => {
-      // Most artifacts are put under the id that they have.
+      // Most artifacts are uploaded under their own id.
       if (body instanceof Uint8Array && body.length % 4 > 0) inPath["id"] = idOf(body);
       const filled = path.replaceAll(
         /\{(\w+)\}/g,
@@ -320,10 +320,10 @@ export function requestOf(
   );
 }
 
-/** The stream of the queue ends with the server alone. */
+/** The stream of the queue only ends with the server. */
 const ENDLESS = "/v1/jobs/events";
 
-/** The text of an answer; of one that has no end, its first part. */
+/** Returns the text of a reply, or the first part of an endless one. */
 export async function answerText(request: Request, reply: Response): Promise<string> {
   if (!reply.ok || new URL(request.url).pathname !== ENDLESS || !reply.body) return await reply.text();
   const reader = reply.body.getReader();

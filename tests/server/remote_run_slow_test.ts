@@ -16,7 +16,7 @@ import { goldenPath } from "../goldens.ts";
 import { withCopy } from "../models/checkpoint/copies.ts";
 import { MODELS, serving } from "./serving.ts";
 
-/** A store that tells under which key the result of each stage is kept. */
+/** A store that records the key of each stage's result. */
 class KeyedStore extends MemoryStore {
   readonly keys = new Map<string, string>();
 
@@ -50,13 +50,13 @@ async function run(executors: readonly [Executor, ...Executor[]], placement: Rec
 }
 
 Deno.test("a run on two servers from a machine without a model stores results under the servers' keys", async () => {
-  // 1. No executor of this machine takes part, so nothing here could open a checkpoint.
+  // 1. The run uses no executor of this machine, so nothing here can open a checkpoint.
   await using one = await serving();
   await using other = await serving();
   const spread = await run([new HttpExecutor(one.url), new HttpExecutor(other.url)], { denoise: other.url });
   assert.equal(spread.events.filter(({ type }) => type === "preview").length, 4);
 
-  // 2. The same weights on the same kind of device have the same keys and bytes here.
+  // 2. The same weights on the same kind of device produce the same keys and bytes here.
   const local = await run([
     new InlineExecutor({
       models: new ListedModels(MODELS, new LocalModels()),
@@ -66,7 +66,7 @@ Deno.test("a run on two servers from a machine without a model stores results un
   assert.equal(spread.id, local.id);
   assert.deepEqual([...spread.keys].sort(), [...local.keys].sort());
 
-  // 3. Other weights under the same name have others.
+  // 3. Other weights under the same name produce different ones.
   const reference = goldenPath("checkpoints/tiny-lcm");
   await using third = await serving({ models: [{ name: "tiny", reference }] });
   const different = await run([new HttpExecutor(third.url)]);

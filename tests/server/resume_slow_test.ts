@@ -16,7 +16,7 @@ async function completed(server: Serving, body: object) {
   }
 }
 
-/** Types and nodes of a job's events. */
+/** Returns the types and nodes of a job's events. */
 async function eventsOf(server: Serving, id: string): Promise<string[]> {
   const text = await (await server.ask(`/v1/jobs/${id}/events`)).text();
   return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!))

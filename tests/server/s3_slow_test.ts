@@ -39,7 +39,7 @@ for (const [name, need] of Object.entries(S3_SERVERS) as [keyof typeof S3_SERVER
           await using first = await start("first");
           await using second = await start("second");
 
-          // 1. A picture of the first server, by a link that needs no key and leads past it.
+          // 1. The first server makes a picture. Its link needs no key and bypasses the server.
           const ask = async (server: ServerProcess) => {
             const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "swordfish", maxRetries: 0 });
             const fields = { response_format: "url" as const, seed: 3, steps: 2 };
@@ -57,17 +57,17 @@ for (const [name, need] of Object.entries(S3_SERVERS) as [keyof typeof S3_SERVER
             /^cute cat\nSteps: 2, .*Seed: 3/s,
           );
           const forged = await fetch(link.replace(/(?<=X-Amz-Signature=).{8}/, "00000000"));
-          // moto checks no signatures.
+          // moto does not check signatures.
           if (name === "rclone") assert.equal(forged.status, 403);
           await forged.body?.cancel();
 
-          // 2. The second one finds the results, and has the picture with its provenance.
+          // 2. The second server finds the results, and serves the picture with its provenance.
           const jobsBefore = worker.done().length;
           const again = await ask(second);
           assert.equal(new URL(again).pathname, new URL(link).pathname);
           assert.equal(worker.done().length, jobsBefore);
 
-          // 3. A job is known to the server that took it, its pictures and artifacts to both.
+          // 3. Only the server that accepted a job knows it, but both serve its pictures and artifacts.
           const headers = { authorization: "Bearer swordfish", "content-type": "application/json" };
           const body = JSON.stringify(ORDER);
           const { id } = await (await fetch(`${first.url}/v1/jobs`, { method: "POST", headers, body }))
@@ -87,7 +87,7 @@ for (const [name, need] of Object.entries(S3_SERVERS) as [keyof typeof S3_SERVER
           assert.equal(artifact.status, 200);
           await artifact.body?.cancel();
 
-          // 4. The store is looked after where it is.
+          // 4. The `store` command maintains the store in S3.
           const { removed, left } = await s3.store({ prefix: "shared/" }).collect(0);
           assert.ok(removed.files > 8);
           assert.equal(left.files, 0);

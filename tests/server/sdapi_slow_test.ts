@@ -27,7 +27,7 @@ const progressSchema = z.object({
   current_image: z.string().nullable(),
 });
 
-/** A request that the tiny model takes a moment for. */
+/** A request that takes the tiny model a moment. */
 const SMALL = { prompt: "cat", steps: 2, width: 64, height: 64, cfg_scale: 1, seed: 5 };
 
 async function generate(
@@ -48,7 +48,7 @@ async function refusal(server: Serving, body: object, path = "txt2img") {
   return [reply.status, error.code, error.param];
 }
 
-/** What the web UI's own form sends for text, all at its defaults. */
+/** The request of the web UI's form for text, with all defaults. */
 const FORM = {
   ...SMALL,
   negative_prompt: "",
@@ -97,7 +97,7 @@ const FORM = {
   alwayson_scripts: {},
 };
 
-/** What programs send, in the order of their popularity; each gets a picture without a warning. */
+/** Requests of real programs, most popular first. Each gets a picture without a warning. */
 const PAYLOADS: Readonly<Record<string, object>> = {
   "the web UI's form": FORM,
   "a chat front end that sends only the size and the count": {
@@ -157,7 +157,7 @@ const PAYLOADS: Readonly<Record<string, object>> = {
   },
 };
 
-/** A picture with two colours, as a PNG file in base64. */
+/** Returns a picture with two colours as a PNG file in base64. */
 function picture(width: number, height: number): string {
   const data = Uint8Array.from(
     { length: width * height * 3 },
@@ -166,7 +166,7 @@ function picture(width: number, height: number): string {
   return encodePng({ width, height, data }).toBase64();
 }
 
-/** A mask that is white in its left half. */
+/** Returns a mask that is white in its left half. */
 function mask(width: number, height: number): string {
   const data = Uint8Array.from(
     { length: width * height * 3 },

@@ -89,5 +89,5 @@ Deno.test("generation parameters are parsed from the web UI's format", () => {
   }));
   const began = performance.now();
   for (const text of [" ", "a", ": ", '"', "\\", 'a: "'].map((part) => part.repeat(2e4))) parseInfotext(text);
-  assert(performance.now() - began < 5000, "no text takes time out of proportion");
+  assert(performance.now() - began < 5000, "no text takes disproportionate time");
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { searchText, searchWords } from "../../server/jobs/search_text.ts";
 import { fc } from "../random.ts";
 
-/** Whether a search finds a job. */
+/** Returns whether a search finds a job. */
 function finds(query: string, job: unknown): boolean {
   const text = searchText(job);
   return searchWords(query).every((word) => text.includes(word));

@@ -1,5 +1,5 @@
 /**
- * Servers in processes of their own, as an operator starts them.
+ * Servers in separate processes, as an operator starts them.
  *
  * @module
  */
@@ -12,41 +12,41 @@ import { sseEvents } from "./serving.ts";
 /** The checkout. */
 export const ROOT: string = dirname(fileURLToPath(new URL("..", import.meta.url)));
 
-/** The tiny model as `--model` names it. */
+/** The tiny model in the form of `--model`. */
 export const TINY: string = `tiny=${goldenPath("checkpoints/tiny-alpha-512")}`;
 
-/** What is started, and with what. */
+/** Options for starting a server. */
 export interface ServerProcessOptions {
-  /** The store's folder; the caller removes it. */
+  /** The store's folder, which the caller removes. */
   readonly store: string;
-  /** Models to serve. Default is the tiny one, as `tiny`. */
+  /** Models to serve. The default is the tiny model, as `tiny`. */
   readonly models?: readonly string[] | undefined;
   /** More options of `serve`. */
   readonly args?: readonly string[] | undefined;
   /** Environment variables. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** The port; one that is free unless given. */
+  /** The port. The default is a free one. */
   readonly port?: number | undefined;
-  /** Whether `deno task serve` starts it, rather than `deno run`. */
+  /** Whether to start the server with `deno task serve` instead of `deno run`. */
   readonly asTask?: boolean | undefined;
   /** Further options of `serve`. */
   readonly options?: readonly string[] | undefined;
-  /** The largest file that the system lets it write, in bytes. */
+  /** The system's limit for files that the server writes, in bytes. */
   readonly maxFileBytes?: number | undefined;
 }
 
-/** A job, as far as tests look at it. */
+/** The fields of a job that tests use. */
 export interface JobSeen {
   readonly id: string;
   readonly status: string;
   readonly artifacts: Readonly<Record<string, { readonly id: string }>>;
 }
 
-/** A server in a process of its own. */
+/** A server in a separate process. */
 export class ServerProcess implements AsyncDisposable {
-  /** Its address, once it listens. */
+  /** The server's address, after it listens. */
   url = "";
-  /** What it has written to standard error. */
+  /** The server's output to the standard error. */
   log = "";
   #process: Deno.ChildProcess;
   #reading: Promise<void>;
@@ -91,13 +91,13 @@ export class ServerProcess implements AsyncDisposable {
     return this.#process.pid;
   }
 
-  /** Waits until it listens. */
+  /** Waits until the server listens. */
   async listens(): Promise<this> {
     await this.#listens.promise;
     return this;
   }
 
-  /** Ends it, and waits for its end. */
+  /** Ends the server with a signal, and waits for its end. */
   async end(signal: Deno.Signal): Promise<void> {
     if (!this.#isOver) this.#process.kill(signal);
     this.#isOver = true;
@@ -105,12 +105,12 @@ export class ServerProcess implements AsyncDisposable {
     await this.#reading;
   }
 
-  /** Ends it as an operator does. */
+  /** Stops the server like an operator. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.end("SIGTERM");
   }
 
-  /** Orders a job. */
+  /** Creates a job. */
   async order(body: unknown): Promise<JobSeen> {
     const headers = { "content-type": "application/json" };
     const reply = await fetch(`${this.url}/v1/jobs`, { method: "POST", headers, body: JSON.stringify(body) });
@@ -119,7 +119,7 @@ export class ServerProcess implements AsyncDisposable {
     return job;
   }
 
-  /** Looks at a job. */
+  /** Gets a job. */
   async job(id: string): Promise<JobSeen> {
     return await (await fetch(`${this.url}/v1/jobs/${id}`)).json();
   }
@@ -130,7 +130,7 @@ export class ServerProcess implements AsyncDisposable {
     return await this.job(id);
   }
 
-  /** Reads all that it writes, or it would wait for that. */
+  /** Reads all output, because a full pipe would block the server. */
   async #read(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
       this.log += text;

@@ -1,5 +1,5 @@
 /**
- * Servers for tests: real ones, on a port of their own, with the tiny checkpoints of the goldens.
+ * Servers for tests: real ones, each on a separate port, with the tiny checkpoints from the goldens.
  *
  * @module
  */
@@ -8,25 +8,25 @@ import { createServer, type ServerOptions } from "../../server/create_server.ts"
 import { listen } from "../../server/listen.ts";
 import { goldenPath } from "../goldens.ts";
 
-/** The tiny checkpoints by the names that requests use. */
+/** The tiny checkpoints, by the names in requests. */
 export const MODELS = [
   { name: "tiny", reference: goldenPath("checkpoints/tiny-alpha-512") },
   { name: "tiny-sigma", reference: goldenPath("checkpoints/tiny-sigma") },
 ];
 
-/** A server that listens. */
+/** A running server. */
 export interface Serving extends AsyncDisposable {
-  /** Its address, without a slash at the end. */
+  /** The server's address, without a trailing slash. */
   readonly url: string;
-  /** Its store. */
+  /** The server's store. */
   readonly store: string;
   /** Asks it. */
   ask(path: string, init?: RequestInit): Promise<Response>;
-  /** Sends it JSON. */
+  /** Sends JSON to the server. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
 }
 
-/** Starts a server; a store that is given outlives it. */
+/** Starts a server. A store passed by the caller outlives it. */
 export async function serving(options: ServerOptions = {}): Promise<Serving> {
   const store = options.store ?? await Deno.makeTempDir({ prefix: "pixstage-server-" });
   const server = await createServer({ models: MODELS, threads: 1, ...options, store });
@@ -51,7 +51,7 @@ export async function serving(options: ServerOptions = {}): Promise<Serving> {
   };
 }
 
-/** The events of a stream, one after the other. */
+/** Yields the events of a stream. */
 export async function* sseEvents(
   response: Response,
 ): AsyncGenerator<{ id: string | undefined; event: string; data: string }> {

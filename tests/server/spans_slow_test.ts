@@ -22,7 +22,7 @@ Deno.test("a collector receives a span for each run within its request, and one 
     await fetch(`${server.url}/v1/jobs/${cancelled.id}/cancel`, { method: "POST" });
     await server.ended(cancelled.id);
   } finally {
-    // What was not exported yet is exported when the server ends.
+    // The remaining spans are exported when the server ends.
     await server.end("SIGTERM");
     await Deno.remove(store, { recursive: true });
   }
@@ -67,7 +67,7 @@ Deno.test("a collector receives a span for each run within its request, and one 
   const denoise = stages.find(({ name }) => name === "stage denoise")!.attributes;
   assert.deepEqual([denoise["pixstage.steps"], denoise["pixstage.model"]], [4, "tiny"]);
 
-  // What the store had is told as such; what was cancelled is no error.
+  // Spans mark results from the store, and a cancelled run is not an error.
   const again = stagesOf(runOf(second.id)).map((
     { name, attributes },
   ) => [name, attributes["pixstage.cached"]]);

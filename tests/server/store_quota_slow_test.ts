@@ -20,7 +20,7 @@ const jobSchema = z.object({
   artifacts: z.record(z.string(), z.object({ id: z.string() })),
 });
 
-/** Puts an artifact of 300 kB and gives its id and the status of the answer. */
+/** Uploads an artifact of 300 kB. Returns its id and the status of the reply. */
 async function put(
   url: string,
   seed: number,
@@ -36,7 +36,7 @@ async function status(url: string, id: string): Promise<number> {
   return (await fetch(`${url}/v1/artifacts/${id}`, { method: "HEAD" })).status;
 }
 
-/** As if an artifact had been used last some time ago. */
+/** Sets the time of an artifact's last use into the past. */
 async function age(store: string, id: string, minutes: number): Promise<void> {
   const then = new Date(Date.now() - minutes * 60_000);
   await Deno.utime(shardPath(store, "artifacts", id), then, then);
@@ -86,7 +86,7 @@ Deno.test("an upload that would exceed the limit removes the least recently used
     });
     await quota.take(50 * KILOBYTE);
     assert.deepEqual(told, [], "it fits");
-    // The store was looked through a moment ago.
+    // The server has just scanned the store.
     await assert.rejects(quota.take(300 * KILOBYTE), { status: 507, code: "store_full" });
     for (let tries = 0; told.length === 0 && tries < 100; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -97,7 +97,7 @@ Deno.test("an upload that would exceed the limit removes the least recently used
     const left = new Set((await Array.fromAsync(store.list())).map(({ id }) => id));
     assert.deepEqual(left, new Set([needed, older, looked, young]), "one was enough");
 
-    // Files that are in use or were used just now stay.
+    // Files that are in use or were just used remain.
     await quota.take(300 * KILOBYTE);
     await assert.rejects(quota.take(600 * KILOBYTE), { code: "store_full" });
     await quota.close();

@@ -9,10 +9,10 @@ import { ServerProcess } from "./server_process.ts";
 const IMAGES = 10;
 const SIDE = 2048;
 
-/** What all pictures take as float32. One takes a tenth, and some more until the garbage is collected. */
+/** Bytes of all pictures as float32. One picture takes a tenth, and some more until garbage collection. */
 const ALL_BYTES = IMAGES * 3 * SIDE * SIDE * 4;
 
-/** Writes an artifact of pictures, all grey, into a store: half a gigabyte without a byte on the disk. */
+/** Writes an artifact of grey pictures into a store: a sparse file of half a gigabyte. */
 async function writeArtifact(store: string): Promise<string> {
   const image = { dtype: "F32", shape: [IMAGES, 3, SIDE, SIDE], data_offsets: [0, ALL_BYTES] };
   const json = new TextEncoder().encode(JSON.stringify({ image }));

@@ -19,7 +19,7 @@ async function order(server: Serving, prompt: string): Promise<string> {
   return z.object({ id: z.string() }).parse(await reply.json()).id;
 }
 
-/** Follows a job up to an event. */
+/** Follows a job until an event. */
 async function until(
   server: Serving,
   id: string,
@@ -34,7 +34,7 @@ async function until(
   return events;
 }
 
-/** As if all files of a store had been used last an hour ago. */
+/** Sets the time of the last use of all files in a store to an hour ago. */
 async function age(store: string): Promise<void> {
   const then = new Date(Date.now() - 3600_000);
   for (const shard of ["artifacts", "results", "makers"] as const) {
@@ -74,7 +74,7 @@ Deno.test("the snapshot from which a waiting job resumes remains in the store, h
     const steps = events.flatMap(({ type, stage, step }) =>
       type === "step" && stage === "denoise" ? [step!] : []
     );
-    // Both servers together took each step once, but for those after the state, of which there may be none.
+    // Together, both servers took each step once, except for possible steps after the snapshot.
     const all = LONG.steps * LONG.imagesPerPrompt;
     assert.deepEqual([...new Set(steps)], Array.from({ length: all }, (_, index) => index + 1));
     assert.equal(steps.filter((step) => step === 1).length, 1, `the run began again: ${steps}`);

@@ -1,6 +1,6 @@
 /**
- * A stage that warns when it is prepared and while it runs, for tests of servers. A plugin, as a server's
- * child processes load stages by module.
+ * A stage that warns when it is prepared and while it runs, for tests of servers. It is a plugin because a
+ * server's child processes load stages by module.
  *
  * @module
  */

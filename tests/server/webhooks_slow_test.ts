@@ -26,7 +26,7 @@ const payloadSchema = z.strictObject({
   }),
 });
 
-/** A receiver that answers as it is told, and what it got. */
+/** A receiver with configurable replies that records its requests. */
 class Receiver implements AsyncDisposable {
   readonly got: { path: string; id: string; payload: z.infer<typeof payloadSchema> }[] = [];
   #answers: readonly Response[];
@@ -60,7 +60,7 @@ class Receiver implements AsyncDisposable {
     return { allow: [this.host], secret: SECRET, delays: [50, 50, 50] };
   }
 
-  /** Waits until it has got so many. */
+  /** Waits until the receiver has the given number of requests. */
   async has(count: number): Promise<void> {
     for (let waited = 0; this.got.length < count; waited += 20) {
       assert(waited < 20_000, `${this.got.length} of ${count} webhooks came`);
@@ -100,7 +100,7 @@ Deno.test("a webhook reports the end of a job under one id, repeatedly until the
   const { id } = await reply.json();
   await receiver.has(3);
   await delay(300);
-  assert.equal(receiver.got.length, 3, "no more comes after it was taken");
+  assert.equal(receiver.got.length, 3, "no more webhooks arrive after it was accepted");
   assert.deepEqual(
     receiver.got.map(({ path }) => path),
     ["/hook", "/hook", "/hook"],
@@ -132,7 +132,7 @@ Deno.test("the next server sends an undelivered webhook, and eventually gives it
       await receiver.has(1);
     }
     {
-      // Time passes, and the server was away.
+      // Time passes while the server is down.
       const { DatabaseSync } = await import("node:sqlite");
       const database = new DatabaseSync(`${store}/jobs.sqlite`);
       assert.equal(database.prepare("UPDATE webhooks SET due = 0").run().changes, 1);
@@ -146,7 +146,7 @@ Deno.test("the next server sends an undelivered webhook, and eventually gives it
     assert.equal(new Set(receiver.got.map(({ id }) => id)).size, 1);
     assert(receiver.got.every(({ payload }) => payload.data.id === id));
 
-    // A job that is cancelled tells that; one that is removed tells nothing more.
+    // A cancelled job sends a webhook, and a removed one sends none.
     const cancelled = await order(server, `http://${receiver.host}/cancelled`, {
       ...SMALL,
       width: 512,

@@ -15,7 +15,7 @@ import { goldenPath } from "../goldens.ts";
 const model = goldenPath("checkpoints/tiny-alpha-512");
 const local = localRun({ threads: 1 });
 
-/** What one run reports about encoding. */
+/** The report of one run about encoding. */
 interface Run {
   /** Ids of the embeddings, by node. */
   readonly ids: Readonly<Record<string, string>>;

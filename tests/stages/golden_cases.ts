@@ -93,7 +93,7 @@ export function caseRequest(golden: GoldenCase): PictureRequestInput {
 /**
  * Compares a result with the golden tensor of a case, within the case's own limits.
  *
- * @returns The largest deviation as a share of the limit. A value below 1 is within the limit.
+ * @returns The largest deviation as a fraction of the limit. A value below 1 is within the limit.
  */
 export function deviation(
   golden: GoldenCase,

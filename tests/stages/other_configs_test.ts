@@ -36,7 +36,7 @@ function columns({ shape: [rows = 0, width = 0], data }: Tensor, count: number):
   return tensor("float32", [rows, count], cut);
 }
 
-/** Returns the largest difference as a share of the largest value. */
+/** Returns the largest difference as a fraction of the largest value. */
 function deviation(actual: ArrayLike<number>, expected: readonly number[]): number {
   assert.equal(actual.length, expected.length);
   const largest = Math.max(...expected.map(Math.abs));

@@ -42,7 +42,7 @@ async function latents(folder: string, ...args: string[]): Promise<Float32Array>
   return (await readArtifact(join(folder, "l.safetensors"))).tensors["latents"]!.data as Float32Array;
 }
 
-/** Returns the largest difference as a share of the largest value. */
+/** Returns the largest difference as a fraction of the largest value. */
 function deviation(actual: Float32Array, expected: readonly number[]): number {
   assert.equal(actual.length, expected.length);
   const largest = Math.max(...expected.map(Math.abs));

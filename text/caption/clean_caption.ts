@@ -16,8 +16,8 @@ import { pythonRegExp, pythonStrip } from "./python_regexp.ts";
 import { removeAddresses, removeFileNames } from "./web_addresses.ts";
 
 /**
- * Replaces a pattern in a text. The time of every replacement is linear in the length of the text: an
- * equivalent stands in for each expression of the reference whose time is not.
+ * Replaces a pattern in a text. The time of every replacement is linear in the length of the text:
+ * expressions of the reference that are not linear are replaced by equivalents.
  */
 type Replacement = (text: string) => string;
 

@@ -21,7 +21,7 @@ import { StripRun, type StripRunOptions } from "./strip_run.ts";
 export interface SeamlessOptions extends StripRunOptions {
   /**
    * Maximum size in bytes of the feature maps in memory at a time. A larger limit reduces recomputation.
-   * Default is the smallest possible.
+   * The default is the smallest possible.
    */
   readonly mapBytes?: number | undefined;
 }
@@ -36,7 +36,7 @@ export class SeamlessDecoder {
   /**
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
-   * @param weights Its weights.
+   * @param weights The autoencoder's weights.
    * @param options Memory for feature maps, and rows per strip.
    */
   constructor(

@@ -26,7 +26,7 @@ export class SeamlessEncoder {
   /**
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
-   * @param weights Its weights.
+   * @param weights The autoencoder's weights.
    * @param options Rows per strip.
    */
   constructor(

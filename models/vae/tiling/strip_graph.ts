@@ -83,7 +83,7 @@ export const NORMS = { first: "norm1", second: "norm2" } as const;
  * width] if `wanted`; `mean` and `squares` [groups] of the strip if a norm follows.
  *
  * @param config The autoencoder's configuration.
- * @param weights Its weights.
+ * @param weights The autoencoder's weights.
  * @param task The computation.
  * @param wanted Whether the strip itself is an output, instead of only its statistics.
  */

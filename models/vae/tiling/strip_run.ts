@@ -33,7 +33,7 @@ const OVERWRITE_ROWS = 2;
 
 /** Options for splitting a picture into strips. */
 export interface StripRunOptions extends Pick<OpenModelOptions, "onLoad"> {
-  /** Number of rows per strip at each size. Default is as many as fill 16 MiB. */
+  /** Number of rows per strip at each size. The default is as many as fill 16 MiB. */
   readonly stripRows?: number | undefined;
 }
 
@@ -63,7 +63,7 @@ export class StripRun {
   /**
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
-   * @param weights Its weights.
+   * @param weights The autoencoder's weights.
    * @param options Rows per strip, and a progress callback.
    * @param signal Abort signal, checked before each strip.
    */

@@ -50,7 +50,9 @@ export interface TiledDecodeOptions extends OpenModelOptions {
    * @default {128}
    */
   readonly tileOverlap?: number | undefined;
-  /** Maximum size in bytes of the feature maps of `seamless` in memory. Default is the smallest possible. */
+  /**
+   * Maximum size in bytes of the feature maps of `seamless` in memory. The default is the smallest possible.
+   */
   readonly mapBytes?: number | undefined;
   /**
    * Compute type of AutoencoderKL for whole pictures and tiles. Seam-free strips are always float32. If
@@ -110,7 +112,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
    *
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
-   * @param weights Its weights.
+   * @param weights The autoencoder's weights.
    * @param options Tiling, residency and compute type.
    */
   constructor(

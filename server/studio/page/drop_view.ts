@@ -43,7 +43,7 @@ export function DropTarget(): VNode | null {
     document.addEventListener("paste", (event) => {
       const { clipboardData } = event;
       const file = [...clipboardData?.files ?? []].find(({ type }) => type.startsWith("image/"));
-      // If the clipboard has text next to a picture of it, as office programs put there, the text is meant.
+      // Office programs put a picture of the text next to it in the clipboard. Then the text counts.
       if (!file || clipboardData?.types.includes("text/plain")) return;
       event.preventDefault();
       receive(file);

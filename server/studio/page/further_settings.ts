@@ -24,7 +24,7 @@ export interface FurtherSettings {
   readonly pag?: number | undefined;
   readonly guided?: readonly [number, number] | undefined;
   readonly stepCache?: number | undefined;
-  /** Whether it started from or followed an input that no request can name: a file, or upscaled latents. */
+  /** Whether the run uses an input that no request can name: a file, or upscaled latents. */
   readonly isBound: boolean;
 }
 

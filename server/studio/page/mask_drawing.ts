@@ -92,7 +92,7 @@ function drawBase(context: CanvasRenderingContext2D, { image }: Base): void {
   context.fillRect(0, 0, width, height);
 }
 
-/** Returns the painted share of a mask, from 0 to 1. */
+/** Returns the painted fraction of a mask, from 0 to 1. */
 export function paintedShare(context: CanvasRenderingContext2D): number {
   const opacity = opacityOf(context);
   return opacity.reduce((sum, value) => sum + value, 0) / (255 * opacity.length);

@@ -14,7 +14,7 @@ import { Slider } from "./slider.ts";
 
 /** The brush or the eraser. */
 export interface Brush {
-  /** Its diameter in pixels of the mask. */
+  /** Diameter of the brush in pixels of the mask. */
   readonly size: number;
   readonly erases?: boolean | undefined;
 }

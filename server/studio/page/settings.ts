@@ -23,13 +23,13 @@ export interface Settings {
   readonly vae?: string | undefined;
   /** The transformer of the last steps, if another one took the first steps. */
   readonly secondTransformer?: string | undefined;
-  /** The share of the noise schedule after which the second transformer took over. */
+  /** The fraction of the noise schedule after which the second transformer took over. */
   readonly switchedAt?: number | undefined;
   /** The settings of the first steps, if the picture continues another one. */
   readonly begun?: Begun | undefined;
-  /** Its input pictures, its adapters, and its guidance. */
+  /** The input pictures, the adapters and the guidance. */
   readonly further: FurtherSettings;
-  /** A request for this picture alone; absent if only a graph can describe it. */
+  /** A request for only this picture; absent if only a graph can describe it. */
   readonly request?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -44,9 +44,9 @@ export interface Begun {
 export interface Wanted {
   /** The output that contains it. By default, that of the last denoise node. */
   readonly output?: unknown;
-  /** Which picture of the output, from 0. */
+  /** Index of the picture in the output, from 0. */
   readonly image: number;
-  /** Its seed, if known. */
+  /** The picture's seed, if known. */
   readonly seed?: string | undefined;
 }
 

@@ -21,7 +21,7 @@ export interface Form {
   /** A whole number; empty for a random seed. */
   readonly seed: string;
   readonly count: number;
-  /** The picture to start from; null to start from noise alone. */
+  /** The picture to start from; null to start from noise. */
   readonly source: StoredPicture | null;
   /** The part of it to repaint; null for all of it. */
   readonly mask: Mask | null;
@@ -88,10 +88,10 @@ export interface NodeState {
 
 /** Progress of one picture of several. */
 export interface PictureSteps {
-  /** Which picture, from 0, and how many there are. */
+  /** Index of the picture, from 0, and the number of pictures. */
   readonly image: number;
   readonly images: number;
-  /** Its steps done, and its total steps. */
+  /** The picture's finished steps, and all its steps. */
   readonly step: number;
   readonly steps: number;
 }

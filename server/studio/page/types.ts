@@ -17,7 +17,7 @@ export type JobImage = JobReply["images"][number];
 export interface Picture {
   /** The job. */
   readonly job: Job;
-  /** Which of its pictures, from 0. */
+  /** Index of the picture in the job, from 0. */
   readonly index: number;
 }
 

@@ -25,7 +25,7 @@ async function filledStore(folder: string, count: number): Promise<{ store: Fold
   return { store, ids };
 }
 
-/** Returns what `verify` finds, by path. */
+/** Returns the damage that `verify` finds, by path. */
 async function faults(store: FolderStore): Promise<Map<string, StoreFault>> {
   const found = await Array.fromAsync(verifyStore(store));
   return new Map(found.map((fault) => [fault.path, fault]));

@@ -1,6 +1,7 @@
 /**
- * A process that fills a store in rounds. Each round puts an artifact that all writers put and one of its
- * own, reads both back, and records how they were made. It prints what it could not read back.
+ * A process that fills a store in rounds. Each round puts an artifact that all writers share and a unique
+ * one, reads both back, and records how they were made. The process prints the artifacts that it could not
+ * read back.
  *
  * @module
  */

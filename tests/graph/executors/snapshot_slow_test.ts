@@ -41,7 +41,7 @@ const POLICIES: Readonly<Record<string, { policy: SnapshotPolicy | false; count:
   "snapshots by time": { policy: { everyMs: 0 }, count: 2 * STEPS },
 };
 
-/** Where the denoising runs: the name of an executor, and all executors. */
+/** The place where the denoising runs: the name of an executor, and all executors. */
 type Place = readonly [name: string, executors: RunOptions["executors"]];
 
 /** Runs a graph with its denoising at a place, and the rest in this thread. */
@@ -64,7 +64,7 @@ async function run(
   return { events, id: made.get("decode.image")?.id };
 }
 
-/** Runs it until a number of snapshots were kept, and stops it there. */
+/** Runs the graph until a number of snapshots are stored, and stops it there. */
 async function runToSnapshot(
   count: number,
   place: Place,

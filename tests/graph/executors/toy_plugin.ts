@@ -132,10 +132,10 @@ const ERRORS = {
     new OutOfMemoryError("Cannot sharpen as memory ran out", { cause: new Error("bad_alloc") }),
   TypeError: () => new TypeError("sharpness is not a function"),
   RangeError: () => new RangeError("Array buffer allocation failed"),
-  StrangeError: () => Object.assign(new Error("Of a class of its own"), { name: "StrangeError" }),
+  StrangeError: () => Object.assign(new Error("An error of a separate class"), { name: "StrangeError" }),
 };
 
-/** Their names. */
+/** Names of the errors. */
 export const FAILURES = [
   "InputError",
   "FileError",
@@ -160,7 +160,7 @@ const fail: Stage = defineStage({
 const pass: Stage = defineStage({
   name: "pass",
   version: "1",
-  description: "Gives what it gets.",
+  description: "Returns its input.",
   inputs: { any: number },
   outputs: { any: number },
   parameters: z.strictObject({}),

@@ -70,7 +70,7 @@ function toVariant(file: string): string {
   return file.replace(/(-\d{5}-of-\d{5})?\.safetensors$/, ".fp16$1.safetensors");
 }
 
-/** Asserts that each component uses the expected weights, and has the fingerprint of those weights alone. */
+/** Asserts that each component uses the expected weights, and has the fingerprint of only those weights. */
 async function assertWinners(models: Models, model: string, variant?: string): Promise<void> {
   const alone = new GivenModels({ alone: await openDiskSource(SIGMA) });
   for (const component of COMPONENT_NAMES) {

@@ -9,9 +9,14 @@ import { localRun } from "../../../local.ts";
 import type { Precision } from "../../../models/precision.ts";
 import { misnamed } from "./misnamed.ts";
 
-/** PSNR in decibels that all pictures reach with `denoise` in int8, and nearly all with both stages in int8. */
+/**
+ * PSNR in decibels that all pictures reach with `denoise` in int8, and nearly all with both stages in int8.
+ */
 const BAR = 35;
-/** Maximum number of prompts below that value with both stages. When measured, 2 of 32 were, the lowest at 28.4 dB. */
+/**
+ * Maximum number of prompts below that value with both stages. When measured, 2 of 32 were, the lowest at
+ * 28.4 dB.
+ */
 const MOST_BELOW = 2;
 const LEAST = 25;
 

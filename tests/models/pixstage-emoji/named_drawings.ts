@@ -1,5 +1,5 @@
 /**
- * The training drawings that match each prompt, listed from the words of the prompts alone. Of the 32 sample
+ * The training drawings that match each prompt, listed from only the words of the prompts. Of the 32 sample
  * prompts, it contains the 30 that name one emoji.
  *
  * Names are Unicode names, prefixed with the drawing's style. "a dog and a ball" and "two apples" are missing

@@ -252,7 +252,7 @@ Deno.test("a changed checkpoint is quantized again, even if its fingerprint is t
     await openQuantized(component, "int8", cache, { onProgress: () => tensors++ });
     assert(tensors > 0);
     assert.equal((await Array.fromAsync(Deno.readDir(cache))).length, 2);
-    await openQuantized(component, "int8", cache, { onProgress: () => assert.fail("it is there already") });
+    await openQuantized(component, "int8", cache, { onProgress: () => assert.fail("it already exists") });
   }));
 
 Deno.test("a truncated shard is reported, and nothing of it is kept", () =>

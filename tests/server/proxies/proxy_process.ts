@@ -1,6 +1,6 @@
 /**
- * Reverse proxies for tests: Debian's nginx and Caddy, with the configurations of docs/server.md. Where one is missing,
- * its tests are ignored; on CI they fail.
+ * Reverse proxies for tests: Debian's nginx and Caddy, with the configurations from docs/server.md. If one is
+ * missing, its tests are ignored, except on CI, where they fail.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import { join } from "node:path";
 import type { Need } from "../../needing.ts";
 import { ROOT } from "../server_process.ts";
 
-/** The programs, and where Debian puts them. */
+/** The programs and their paths on Debian. */
 const PROGRAMS = { nginx: "/usr/sbin/nginx", caddy: "/usr/bin/caddy" } as const;
 
 /** A reverse proxy. */
 export type ProxyName = keyof typeof PROGRAMS;
 
-/** The name under which browsers reach the proxies: they look it up themselves, as this machine's. */
+/** Host name of the proxies. Browsers resolve it to this machine themselves. */
 export const PUBLIC_NAME = "pictures.localhost";
 
-/** A proxy. On CI it must be there. */
+/** Returns the requirement of a proxy. On CI it must be installed. */
 export function proxyNeed(name: ProxyName): Need {
   return {
     what: `${name} at ${PROGRAMS[name]}: install ${name}`,
@@ -28,7 +28,7 @@ export function proxyNeed(name: ProxyName): Need {
   };
 }
 
-/** The configuration that docs/server.md shows for a proxy. */
+/** Returns the configuration in docs/server.md for a proxy. */
 export async function documented(language: "nginx" | "caddyfile"): Promise<string> {
   const document = await Deno.readTextFile(join(ROOT, "docs/server.md"));
   const [, text] = new RegExp("```" + language + "\\n(.*?)```", "s").exec(document) ?? [];
@@ -36,24 +36,25 @@ export async function documented(language: "nginx" | "caddyfile"): Promise<strin
   return text;
 }
 
-/** A proxy that listens. */
+/** A running proxy. */
 export interface ProxyProcess extends AsyncDisposable {
-  /** Its address for browsers: `http://pictures.localhost:8080`. */
+  /** The proxy's address for browsers: `http://pictures.localhost:8080`. */
   readonly url: string;
-  /** Its port. */
+  /** The proxy's port. */
   readonly port: number;
 }
 
 /**
- * Starts a proxy before a server.
+ * Starts a proxy in front of a server.
  *
- * @param name Which.
+ * @param name The proxy.
  * @param server The server's address.
- * @param text What is configured: locations for nginx, sites for Caddy, with the names and addresses of the document.
+ * @param text The configuration: locations for nginx, sites for Caddy, with the names and addresses from the
+ * document.
  */
 export async function startProxy(name: ProxyName, server: string, text: string): Promise<ProxyProcess> {
   const folder = await Deno.makeTempDir({ prefix: `pixstage-${name}-` });
-  // Workers of nginx have another user.
+  // nginx's workers run as another user.
   await Deno.chmod(folder, 0o755);
   const port = freePort();
   const settings = text.replaceAll("127.0.0.1:8000", new URL(server).host)

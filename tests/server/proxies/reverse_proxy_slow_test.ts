@@ -6,16 +6,16 @@ import { needing } from "../../needing.ts";
 import { ServerProcess } from "../server_process.ts";
 import { documented, type ProxyName, proxyNeed, PUBLIC_NAME, startProxy } from "./proxy_process.ts";
 
-/** A way to stand behind a proxy. */
+/** A setup with a reverse proxy. */
 interface Way {
   readonly proxy: ProxyName;
   /** The proxy's configuration. */
   readonly text: () => Promise<string> | string;
   /** Options of `serve`. */
   readonly args: readonly string[];
-  /** Where the page lies behind the proxy. */
+  /** The page's path behind the proxy. */
   readonly path: string;
-  /** Where the server believes that it lies, as its links tell; it does not know better where nobody says so. */
+  /** The path that the server uses in its links. It is wrong if nothing tells the server the right one. */
   readonly believed: RegExp;
   /** The server's API key. */
   readonly key?: string;
@@ -66,7 +66,7 @@ const WAYS: Readonly<Record<string, Way>> = {
 for (const [name, way] of Object.entries(WAYS)) {
   const test: Deno.TestDefinition = {
     name: `the page, its pictures and links work behind ${name}`,
-    // A browser of Node's kind keeps handles of its own.
+    // A browser started through Node's API keeps its own handles.
     sanitizeOps: false,
     sanitizeResources: false,
     fn: () => tryWay(way),
@@ -97,7 +97,7 @@ async function tryWay(way: Way): Promise<void> {
       (reply) => reply.status() >= 400 && complaints.push(`${reply.status()} ${reply.url()}`),
     );
 
-    // 1. The page makes a picture, shows how, and lists it; first it asks for the key.
+    // 1. The page asks for the key, then makes a picture, shows its progress, and lists it.
     await page.goto(proxy.url + way.path);
     if (key) {
       await page.fill("input[name=key]", key);
@@ -108,12 +108,12 @@ async function tryWay(way: Way): Promise<void> {
     }
     await makePicture(page);
 
-    // 2. The reference shows the document, whose addresses lie below where the server believes to be.
+    // 2. The reference shows the API document, whose addresses start with the server's path.
     const below = new URL(page.url());
     await page.goto(new URL("reference", below).href);
     await page.waitForSelector(".opblock");
 
-    // 3. A link leads from outside to the picture, without the key.
+    // 3. A link from outside leads to the picture without the key.
     const reply = await page.evaluate(async (address) => {
       const headers = { "content-type": "application/json" };
       const body = JSON.stringify({ prompt: "cat", steps: 2, size: "64x64", response_format: "url" });
@@ -135,7 +135,7 @@ async function tryWay(way: Way): Promise<void> {
   await Deno.remove(store, { recursive: true });
 }
 
-/** Makes a picture by the form, with its previews on the way. */
+/** Makes a picture with the form, and waits for its previews. */
 async function makePicture(page: Page): Promise<void> {
   await page.waitForFunction(() => document.querySelectorAll("#model option").length > 0);
   await page.fill("#prompt", "cute cat");

@@ -11,7 +11,7 @@ import {
   withPage,
 } from "./studio_page.ts";
 
-/** Takes a folder away at once, also from a process that still writes into it. */
+/** Removes a folder at once, even while a process writes into it. */
 async function takeAway(folder: string): Promise<void> {
   const gone = await Deno.makeTempDir({ prefix: "pixstage-gone-" });
   await Deno.rename(folder, gone);
@@ -31,7 +31,7 @@ Deno.test("the studio page survives the loss of its server and of the store", op
       await page.click("#generate");
       await waitForStatus(page, /denoise: step/);
 
-      // A server that dies, and comes back with its jobs.
+      // The server dies, and comes back with its jobs.
       await server.end("SIGKILL");
       await page.waitForSelector("#lost");
       await page.click("#cancel");
@@ -42,7 +42,7 @@ Deno.test("the studio page survives the loss of its server and of the store", op
       await waitForStatus(page, /denoise: step/);
       await page.waitForSelector("[data-queued] .bar");
 
-      // One that comes back without them.
+      // The server comes back without its jobs.
       await server.end("SIGKILL");
       await page.waitForSelector("#lost");
       await takeAway(store);
@@ -53,14 +53,14 @@ Deno.test("the studio page survives the loss of its server and of the store", op
       await waitForCount(page, "#cancel", 0);
       await waitForCount(page, "[data-queued]", 0);
 
-      // All is as ever.
+      // The page works as before.
       await fillForm(page, "after all", 2);
       await page.click("#generate");
       await waitForStatus(page, /^completed/);
       await waitForCount(page, ".thumbnail", 1);
       await waitForCount(page, ".fault", 0);
 
-      // A picture whose file is gone says so.
+      // A picture without a file shows a message.
       await takeAway(store);
       const devTools = await page.context().newCDPSession(page);
       await devTools.send("Network.clearBrowserCache");

@@ -21,7 +21,7 @@ import {
 
 const SIDE = 256;
 
-/** The pictures of a job, as files. */
+/** Returns the picture files of a job. */
 async function made(server: Serving, order: object): Promise<Uint8Array<ArrayBuffer>[]> {
   const { id, events_url: events } = await (await server.post("/v1/jobs", order)).json();
   await (await server.ask(events)).text();
@@ -40,14 +40,14 @@ async function shownPicture(page: Page): Promise<Uint8Array> {
   return new Uint8Array(await (await fetch(url!)).arrayBuffer());
 }
 
-/** Orders a picture that a setting tells from the one before, and waits for it. */
+/** Requests a picture that differs from the previous one in a setting, and waits for it. */
 async function generated(page: Page, setting: string, value: string): Promise<void> {
   await page.click("#generate");
   await page.locator(`[data-setting="${setting}"] dd`, { hasText: value }).waitFor();
   await waitForStatus(page, /^completed/);
 }
 
-/** The mean difference of two pictures in the columns from one to another, of 255. */
+/** Returns the mean difference of two pictures in a range of columns, from 0 to 255. */
 async function difference(
   a: Uint8Array,
   b: Uint8Array,
@@ -81,7 +81,7 @@ Deno.test("a dropped picture that is painted over changes only in the painted ar
     await page.waitForSelector("#source");
     assert.equal(await page.inputValue("#strength"), "0.8");
 
-    // The left half is painted over, taken back, painted again.
+    // Paint over the left half, undo it, and redo it.
     await page.click("#paint-mask");
     const box = (await page.locator("#mask").boundingBox())!;
     await page.locator("#brush-size").fill("64");
@@ -117,7 +117,7 @@ Deno.test("a dropped picture that is painted over changes only in the painted ar
     assert.deepEqual([Strength, Prompt], ["1", "red car"]);
     await page.waitForSelector(".origins .masked i");
 
-    // What is kept differs by what the autoencoder loses, what was painted differs by far.
+    // The kept area differs only by the loss of the autoencoder, and the painted area differs a lot.
     const { artifact } = await (await server.ask("/v1/pictures", { method: "POST", body: source! })).json();
     const size = { model, width: SIDE, height: SIDE };
     const [through] = await made(server, {
@@ -140,7 +140,7 @@ Deno.test("a dropped picture that is painted over changes only in the painted ar
     const painted = await difference(source!, edited, 0, SIDE / 2 - 24);
     assert(painted > 5 * changed, `${painted} of 255 where it was painted, ${changed} elsewhere`);
 
-    // The JSON makes the same picture; the command fetches what it needs.
+    // The copied JSON makes the same picture, and the command downloads what it needs.
     const again = JSON.parse(await copied(page, "JSON"));
     assert.deepEqual(Object.keys(again).filter((name) => /image|mask/.test(name)).sort(), [
       "image",
@@ -156,7 +156,7 @@ Deno.test("a dropped picture that is painted over changes only in the painted ar
     );
     assert.match(command, / --strength=1 .*--image=source\.png --mask=mask\.png$/);
 
-    // All of it is there after the page is loaded again, and once more for a picture of the history.
+    // The form is restored when the page is reloaded, and again for a picture from the history.
     await page.reload();
     await page.waitForSelector("#source .masked i");
     await page.click("#remove-mask");
@@ -166,7 +166,7 @@ Deno.test("a dropped picture that is painted over changes only in the painted ar
     await page.waitForSelector("#source .masked i");
     assert.equal(await page.inputValue("#strength"), "1");
 
-    // The finished picture is begun from, with a LoRA.
+    // Start from the finished picture, with a LoRA.
     await page.click("#use-as-source");
     await page.waitForFunction(() =>
       document.querySelector("#source strong")?.textContent === "red-car-7.png"
@@ -231,7 +231,7 @@ Deno.test(
       await page.click("#mask-trash");
       await status.filter({ hasText: "Paint over" }).waitFor();
 
-      // By keyboard: the brush goes left and up from the middle, and paints there.
+      // Move the brush left and up from the middle with the keyboard, and paint there.
       await page.focus("#mask");
       for (const key of ["ArrowLeft", "ArrowUp", "Space", "BracketRight"]) await page.keyboard.press(key);
       await status.filter({ hasText: /[1-9] % of the picture/ }).waitFor();
@@ -239,7 +239,7 @@ Deno.test(
       await page.click("#use-mask");
       await page.waitForSelector("#source .masked i");
 
-      // The same picture is followed by a ControlNet, beside everything else.
+      // A ControlNet follows the same picture, in addition to the other settings.
       await page.selectOption("#controlnet", "edges");
       assert.equal(await page.locator("#generate").isDisabled(), true);
       const bytes = [...scene];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { feathered } from "../../../server/studio/page/mask_feather.ts";
 
-/** A square in the middle of a picture of 41 × 31. */
+/** Returns a square in the middle of a picture of 41 × 31. */
 const WIDTH = 41;
 const MASK = Uint8ClampedArray.from({ length: WIDTH * 31 }, (_, at) => {
   const [x, y] = [at % WIDTH, Math.floor(at / WIDTH)];

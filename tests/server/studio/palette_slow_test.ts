@@ -47,7 +47,7 @@ Deno.test("the studio page makes pictures with an architecture of a plugin", opt
     await waitForStatus(page, /^completed/);
     assert.equal((await settingsShown(page))["Decoder"], "palette-too");
 
-    // Another colour from the second step on.
+    // A different colour from the second step on.
     await page.fill("#prompt", "green");
     await page.locator("summary", { hasText: "Continue from a step" }).click();
     await page.click("#turn");

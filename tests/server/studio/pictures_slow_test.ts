@@ -21,7 +21,7 @@ async function downloaded(page: Page, selector: string): Promise<[name: string, 
   return [download.suggestedFilename(), await Deno.readFile(await download.path())];
 }
 
-/** Whether a dialog is modal as soon as it is in the document, before anything is painted. */
+/** Returns whether a dialog is modal as soon as it is in the document, before anything is painted. */
 async function modalAtOnce(page: Page, selector: string): Promise<boolean> {
   const found = await page.evaluateHandle((selector) => {
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -54,7 +54,7 @@ Deno.test("the studio page makes each of several pictures usable", options, asyn
     await waitForStatus(page, /^completed/);
     await waitForCount(page, ".open", 3);
 
-    // What the third was made with.
+    // The settings of the third picture.
     await page.getByRole("button", { name: "Picture 3", exact: true }).click();
     await page.waitForFunction(() => document.querySelector('[data-setting="Seed"] dd')?.textContent === "9");
     assert.deepEqual(await settingsShown(page), {
@@ -77,7 +77,7 @@ Deno.test("the studio page makes each of several pictures usable", options, asyn
         "--steps=3 --guidance-scale=3.5 --scheduler=EulerDiscreteScheduler --seed=9",
     );
 
-    // What is copied as JSON makes this very picture.
+    // The copied JSON makes exactly this picture.
     const job = await (await server.post("/v1/jobs", { request: JSON.parse(await copied(page, "JSON")) }))
       .json();
     await (await server.ask(job.events_url)).text();
@@ -88,14 +88,14 @@ Deno.test("the studio page makes each of several pictures usable", options, asyn
       await pixels(third),
     );
 
-    // All of them in one file.
+    // Download all pictures in one file.
     const [zipName, zip] = await downloaded(page, "#download-all");
     assert.equal(zipName, "it-s-a-cat--9.zip");
     const files = unzipSync(zip);
     assert.deepEqual(Object.keys(files), [7, 8, 9].map((seed) => `it-s-a-cat--${seed}.png`));
     assert.deepEqual(files[name], third);
 
-    // One with another of the same run, and one in full size.
+    // Compare two pictures of the same run, and open one in full size.
     await page.click("#compare");
     const wasCompareModal = modalAtOnce(page, ".compare");
     await page.locator(".open").nth(0).click();
@@ -114,7 +114,7 @@ Deno.test("the studio page makes each of several pictures usable", options, asyn
       );
     await page.keyboard.press("ArrowRight");
     await isShown(9);
-    // A click on the picture takes the focus out of the dialog, the keys still work.
+    // A click on the picture moves the focus out of the dialog, but the keys still work.
     await page.click(".zoom .canvas");
     await page.keyboard.press("ArrowLeft");
     await isShown(8);
@@ -123,7 +123,7 @@ Deno.test("the studio page makes each of several pictures usable", options, asyn
     await page.keyboard.press("Escape");
     await waitForCount(page, ".zoom", 0);
 
-    // Another seed for the third alone, and another way from its second step on.
+    // Another seed for only the third picture, and other settings from its second step on.
     await page.click("#other-seed");
     await waitForStatus(page, /^completed/);
     await waitForCount(page, ".open", 1);
@@ -143,7 +143,7 @@ Deno.test("the studio page makes each of several pictures usable", options, asyn
     );
     assert.match(await copied(page, "command"), /^deno task rerun a-mouse-8\.png$/);
 
-    // The history is starred and searched, and a job leaves it.
+    // Star and search the history, and remove a job from it.
     await waitForCount(page, ".thumbnail", 4);
     await page.click("#star");
     await page.waitForSelector('#star[aria-pressed="true"]');
@@ -222,7 +222,7 @@ Deno.test("the studio page restores settings from a picture file", options, asyn
     assert.deepEqual(await formShown(page), fields);
     assert.deepEqual(requests, [], "the file is sent nowhere");
 
-    // Files that carry nothing can be started from, as the only thing to do, and leave all else alone.
+    // The only choice for files without settings is to start from them, and it changes nothing else.
     const foreign = await encodePicture(pixels, {
       format: "png",
       metadata: { parameters: "a cat\nSteps: 20, Seed: 1" },
@@ -255,7 +255,7 @@ Deno.test("the studio page restores settings from a picture file", options, asyn
     await page.waitForFunction(() => document.querySelector("#fault"));
     await waitForCount(page, "#source", 0);
 
-    // The same without a mouse.
+    // The same with only the keyboard.
     await page.setInputFiles("#picture-file", {
       name: "plain.png",
       mimeType: "image/png",

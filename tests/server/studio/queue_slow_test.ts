@@ -12,7 +12,7 @@ import {
 
 const tiny = { model: "tiny", prompts: ["of another client"], steps: 2, width: 64, height: 64 };
 
-/** The queue as the page lists it. */
+/** Returns the queue as the page shows it. */
 async function listed(page: Page): Promise<string[]> {
   return await page.locator("[data-queued] .title span").allTextContents();
 }
@@ -25,7 +25,7 @@ Deno.test("the studio page never loses a run, and shows all clients' jobs", opti
     await waitForStatus(page, /^completed/);
     await waitForCount(page, ".thumbnail", 1);
 
-    // A click on the history during a run, and back.
+    // Click on the history during a run, and return.
     await fillForm(page, "a long one", 60, 512);
     await page.locator("#count").fill("4");
     await page.click("#generate");
@@ -37,7 +37,7 @@ Deno.test("the studio page never loses a run, and shows all clients' jobs", opti
     await waitForStatus(page, /denoise: picture/);
     await page.waitForSelector("#cancel");
 
-    // What another client orders is there at once, here and in another tab.
+    // Another client's job appears at once, here and in another tab.
     const tab = await page.context().newPage();
     await tab.goto(server.url);
     await server.post("/v1/jobs", { request: tiny }, { "x-client-id": "another" });
@@ -49,7 +49,7 @@ Deno.test("the studio page never loses a run, and shows all clients' jobs", opti
       assert.deepEqual(await listed(each), ["a long one", "of another client"]);
       assert.match(await each.locator("[data-queued]").nth(1).innerText(), /next in line/);
     }
-    // One that waits too long fails.
+    // A job that waits too long fails.
     await server.post("/v1/jobs", { request: { ...tiny, prompts: ["too late"] }, deadline: 0.5 });
     await page.waitForSelector(".stopped");
     await page.click(".stopped summary");
@@ -65,11 +65,11 @@ Deno.test("the studio page never loses a run, and shows all clients' jobs", opti
     await waitForCount(page, "[data-stopped]", 2);
     assert.match(await page.locator("[data-stopped]", { hasText: "a long one" }).innerText(), /Cancelled/);
 
-    // The picture of the other client comes into the history by itself.
+    // The other client's picture appears in the history by itself.
     await waitForCount(page, ".thumbnail", 2);
     await waitForCount(page, "[data-queued]", 0);
 
-    // What failed is made after all, in its place.
+    // Retrying a failed job replaces it.
     await page.getByRole("button", { name: "Retry: too late" }).click();
     await waitForStatus(page, /^completed/);
     await waitForCount(page, ".thumbnail", 3);

@@ -8,7 +8,7 @@ import { settingsOf } from "../../../server/studio/page/settings.ts";
 const named = (artifact: unknown) => typeof artifact === "string" ? { artifact } : undefined;
 const base = { model: "m", prompts: ["a cat"], negativePrompt: "rain", seeds: ["7"], imagesPerPrompt: 1 };
 
-/** The graph of a request whose pictures are named as the server names them. */
+/** Returns the graph of a request, with the server's names for its pictures. */
 function graphOf({ image, mask, controlImage, ...request }: Readonly<Record<string, unknown>>) {
   return textToImage(request as PictureRequestInput, {
     image: named(image),

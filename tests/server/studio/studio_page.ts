@@ -11,7 +11,7 @@ import { CHROMIUM, launchBrowser } from "../../chromium.ts";
 import { goldenPath } from "../../goldens.ts";
 import { MODELS, type Serving, serving } from "../serving.ts";
 
-/** A browser of Node's kind keeps handles of its own. */
+/** A browser started through Node's API keeps its own handles. */
 export const options = { ignore: !CHROMIUM.isThere, sanitizeOps: false, sanitizeResources: false };
 
 /** The tiny models, and a second autoencoder. */
@@ -20,7 +20,7 @@ export const models = [
   { name: "tiny-taesd", reference: goldenPath("checkpoints/tiny-taesd") },
 ];
 
-/** A run that lasts until it is cancelled, as far as tests are concerned. */
+/** A run that is long enough to be cancelled. */
 export const LONG = { steps: 150, width: 512, height: 512, imagesPerPrompt: 4 };
 
 /** One browser and one server for all tests of a file. */
@@ -31,7 +31,10 @@ Deno.test.afterAll(async () => {
   await (await server)?.[Symbol.asyncDispose]();
 });
 
-/** The server that the tests of a file share. It has no jobs; what earlier tests made is in its store. */
+/**
+ * Returns the server that the tests of a file share. It has no jobs, but its store has the results of earlier
+ * tests.
+ */
 export async function sharedServer(): Promise<Serving> {
   const shared = await (server ??= serving({ models }));
   const { data } = await (await shared.ask("/v1/jobs?limit=100")).json();
@@ -42,19 +45,19 @@ export async function sharedServer(): Promise<Serving> {
   return shared;
 }
 
-/** How a page is opened. */
+/** Options for opening a page. */
 export interface PageOptions {
-  /** The size of its window. */
+  /** The window's size. */
   readonly size?: { readonly width: number; readonly height: number } | undefined;
-  /** Complaints of the browser that are no fault of the page. */
+  /** Browser errors that the page does not cause. */
   readonly expected?: RegExp | undefined;
-  /** Whether it is touched with fingers. */
+  /** Whether the device has a touch screen. */
   readonly hasTouch?: boolean | undefined;
-  /** Whether models are waited for. */
+  /** Whether to wait for the list of models. */
   readonly waitForModels?: boolean | undefined;
 }
 
-/** Opens the page of a server, which must complain of nothing and ask nothing of any other. */
+/** Opens the page of a server. The page must cause no errors and no requests to other servers. */
 export async function withPage(
   server: { readonly url: string },
   use: (page: Page) => Promise<void>,
@@ -83,7 +86,7 @@ export async function withPage(
   assert.deepEqual(complaints.filter((text) => !expected?.test(text)), []);
 }
 
-/** Waits until the page knows the models. */
+/** Waits until the page lists the models. */
 export async function modelsAreThere(page: Page): Promise<void> {
   await page.waitForFunction(() => document.querySelectorAll("#model option").length > 0);
 }
@@ -98,7 +101,7 @@ export async function fillForm(page: Page, prompt: string, steps: number, side =
   await page.fill("#height", String(side));
 }
 
-/** Waits until the shown run tells its status, and gives the text. */
+/** Waits until the visible run has a status, and returns its text. */
 export async function waitForStatus(page: Page, status: RegExp): Promise<string> {
   const found = await page.waitForFunction(
     (source) => {
@@ -111,7 +114,7 @@ export async function waitForStatus(page: Page, status: RegExp): Promise<string>
   return String(await found.jsonValue());
 }
 
-/** Waits until there are so many elements. */
+/** Waits until the page has the given number of elements. */
 export async function waitForCount(page: Page, selector: string, count: number): Promise<void> {
   await page.waitForFunction(
     ([selector, count]) => document.querySelectorAll(String(selector)).length === count,
@@ -119,7 +122,7 @@ export async function waitForCount(page: Page, selector: string, count: number):
   );
 }
 
-/** The states of the nodes of the graph that is shown. */
+/** Returns the states of the nodes in the visible graph. */
 export async function nodeStates(page: Page): Promise<Record<string, string>> {
   return await page.evaluate(() =>
     Object.fromEntries(
@@ -131,7 +134,7 @@ export async function nodeStates(page: Page): Promise<Record<string, string>> {
   );
 }
 
-/** What stands beside a picture. */
+/** Returns the settings beside a picture. */
 export async function settingsShown(page: Page): Promise<Record<string, string>> {
   return await page.evaluate(() =>
     Object.fromEntries(
@@ -143,14 +146,14 @@ export async function settingsShown(page: Page): Promise<Record<string, string>>
   );
 }
 
-/** What a button copies. */
+/** Returns the text that a button copies. */
 export async function copied(page: Page, name: string): Promise<string> {
   await page.click(`[data-copy="${name}"]`);
   await page.waitForSelector(`[aria-label="Copied: ${name}"]`);
   return await page.evaluate(() => navigator.clipboard.readText());
 }
 
-/** Drops a file on the page, as a user does. */
+/** Drops a file on the page like a user. */
 export async function drop(page: Page, name: string, file: Uint8Array): Promise<void> {
   await page.evaluate(([name, bytes]) => {
     const dataTransfer = new DataTransfer();

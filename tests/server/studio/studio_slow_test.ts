@@ -21,7 +21,7 @@ Deno.test("the studio page makes a picture, shows its progress, and continues fr
     });
     const first = await page.locator("img.picture:not(.preview)").getAttribute("src");
 
-    // The file carries what it was made with.
+    // The file contains its generation parameters.
     const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
     assert.equal(download.suggestedFilename(), "cute-cat-7.png");
     const { metadata } = readPictureHeader(await Deno.readFile(await download.path()));
@@ -44,7 +44,7 @@ Deno.test("the studio page makes a picture, shows its progress, and continues fr
     await waitForStatus(page, /^completed/);
     assert.deepEqual(await nodeStates(page), { ...encoded, denoise: "cached", decode: "done" });
 
-    // The history holds all three; the first is taken up at its middle with another prompt.
+    // The history contains all three pictures. Continue the first from its middle with another prompt.
     await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 3);
     await page.locator(".thumbnail").nth(2).click();
     await page.waitForFunction(
@@ -64,7 +64,7 @@ Deno.test("the studio page makes a picture, shows its progress, and continues fr
       decode: "done",
     });
 
-    // Two pictures, one over the other.
+    // Compare two pictures, one over the other.
     await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 4);
     await page.click("#compare");
     await page.locator(".thumbnail").nth(3).click();
@@ -73,7 +73,7 @@ Deno.test("the studio page makes a picture, shows its progress, and continues fr
     await page.keyboard.press("Escape");
     await page.waitForFunction(() => !document.querySelector(".compare"));
 
-    // All is there after the page is loaded again.
+    // The page restores everything when it is reloaded.
     await page.reload();
     await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 4);
     assert.equal(await page.inputValue("#prompt"), "red car");
@@ -108,7 +108,7 @@ Deno.test(
       );
       assert.deepEqual(unnamed, [], "everything has a name");
 
-      // As a screen reader has them.
+      // The names that a screen reader reads.
       for (const name of ["Steps", "Guidance", "Pictures"]) await page.getByRole("slider", { name }).focus();
       for (const name of ["Prompt", "Negative prompt", "Seed"]) {
         await page.getByRole("textbox", { name, exact: true }).focus();
@@ -127,7 +127,7 @@ Deno.test("the studio page fits a phone", options, async () => {
     const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert(content! <= screen!, `${content} pixels on a screen of ${screen}`);
 
-    // Nothing is cut off, nor in between, where the run has a column of its own but a narrow one.
+    // Nothing is cut off, even at widths where the run has a separate but narrow column.
     for (const width of [360, 768, 1024, 1181]) {
       await page.setViewportSize({ width, height: 740 });
       const cut = await page.evaluate(() =>

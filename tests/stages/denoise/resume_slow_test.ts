@@ -126,7 +126,7 @@ Deno.test("a snapshot resumes only its own run", async () => {
     /Cannot stop after step 6: the run has only 6 steps/,
   );
   const open = { stage: "denoise", parameters: small };
-  await assert.rejects(run({ open }, ["open.latents"]), /connect them, or a checkpoint that contains them/);
+  await assert.rejects(run({ open }, ["open.latents"]), /connect them, or a snapshot that contains them/);
 });
 
 Deno.test("a snapshot survives a file", async () => {

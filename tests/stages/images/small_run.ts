@@ -20,7 +20,7 @@ const local = localRun();
 export const model: string = goldenPath("checkpoints/tiny-alpha-512");
 /** The picture. */
 export const image = { file: inputPath("shapes-75x53") };
-/** Its mask. */
+/** Mask of the picture. */
 export const mask = { file: inputPath("mask-soft-75x53") };
 /** A small request without guidance. */
 export const small = { model, height: 32, width: 48, resolutionBinning: false, steps: 6, guidanceScale: 1 };
