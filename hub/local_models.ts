@@ -19,7 +19,7 @@ import type { ModelReference, Models, QuantizeOptions } from "../models/models.t
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { openQuantized } from "../models/quantization/open_quantized.ts";
 import { DEFAULT_MODEL, embeddedModelFolder } from "./embedded_model.ts";
-import type { QuantizedPrecision } from "../models/precision.ts";
+import type { RecipeName } from "../models/precision.ts";
 import { snapshotModel } from "./hub_cache.ts";
 import { HubModel, type HubModelOptions } from "./hub_model.ts";
 import { HUB_NAME, splitRevision } from "./hub_name.ts";
@@ -114,7 +114,7 @@ export class LocalModels implements Models {
   /** Opens a component's quantized weights. They are kept next to the store. */
   quantized(
     component: Component,
-    recipe: QuantizedPrecision,
+    recipe: RecipeName,
     options: QuantizeOptions = {},
   ): Promise<Weights> {
     return openQuantized(component, recipe, defaultQuantizedFolder(), options);

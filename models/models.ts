@@ -9,7 +9,7 @@
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { Component } from "./checkpoint/component.ts";
 import type { Weights } from "./checkpoint/weights.ts";
-import type { QuantizedPrecision } from "./precision.ts";
+import type { RecipeName } from "./precision.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
 import type { LoraAdapter } from "./lora/adapter.ts";
 
@@ -78,5 +78,5 @@ export interface Models {
    *
    * @throws if the quantized weights cannot be written.
    */
-  quantized?(component: Component, recipe: QuantizedPrecision, options?: QuantizeOptions): Promise<Weights>;
+  quantized?(component: Component, recipe: RecipeName, options?: QuantizeOptions): Promise<Weights>;
 }

@@ -16,14 +16,17 @@ import type { RuntimeTraits } from "../runtime/runtime.ts";
  *
  * - `float32`: weights as stored, arithmetic in float32.
  * - `float16`: weights and arithmetic in float16, on devices that support it.
- * - `int8`: 8-bit weights and activations. A CPU multiplies integers; a GPU computes the same as
- *   `int8-blocks`.
+ * - `int8`: 8-bit weights and activations. A CPU multiplies integers, and keeps 16 bits of a text encoder's
+ *   activations; a GPU computes the same as `int8-blocks`.
  * - `int8-blocks`, `int4`: weights quantized in blocks.
  */
 export type Precision = "float32" | "float16" | "int8-blocks" | "int8" | "int4";
 
 /** A precision that quantizes weights. */
 export type QuantizedPrecision = Exclude<Precision, "float32" | "float16">;
+
+/** The name of a way to quantize weights: a precision, or the form of `int8` for text encoders on a CPU. */
+export type RecipeName = QuantizedPrecision | "int8-a16";
 
 /** Returns whether a precision quantizes weights. */
 export function isQuantizedPrecision(precision: Precision): precision is QuantizedPrecision {

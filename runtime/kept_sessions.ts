@@ -1,6 +1,6 @@
 // This module is browser compatible.
 
-import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
+import type { ModelGraph, Session } from "./runtime.ts";
 import { sha256 } from "../artifacts/sha256.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 
@@ -47,11 +47,8 @@ class KeptSession implements Session {
     this.outputs = session.outputs;
   }
 
-  run(
-    feeds: Readonly<Record<string, Tensor>>,
-    options?: SessionRunOptions,
-  ): Promise<Record<string, Tensor>> {
-    return this.#session.run(feeds, options);
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+    return this.#session.run(feeds);
   }
 
   release(): Promise<void> {

@@ -9,7 +9,7 @@ import "./without_telemetry.ts";
 import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
-import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { env, InferenceSession } from "onnxruntime-node";
 import { prepareCuda } from "./cuda_environment.ts";
 import { type Device, DeviceError, deviceTraits, missingReason, providerOf } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
@@ -135,7 +135,6 @@ export class OnnxRuntimeNode implements Runtime {
     }
     this.#meter.opened(graph.weightBytes, performance.now() - started);
     return new OnnxRuntimeSession(graph, session, {
-      toOutput: ({ data, shape }) => new OrtTensor("float32", data, shape),
       onRun: () => this.#meter.observe(),
       onRelease: () => this.#meter.released(graph.weightBytes),
     });

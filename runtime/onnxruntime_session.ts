@@ -11,7 +11,7 @@ import { ARRAY_TYPES, type DType } from "../artifacts/dtype.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import { isOutOfMemory } from "../errors/foreign_error.ts";
 import { InputError, PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
-import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
+import type { ModelGraph, Session } from "./runtime.ts";
 
 /**
  * ONNX Runtime could not open or run a graph. The message names the graph, and `cause` is ONNX Runtime's
@@ -29,10 +29,8 @@ export class OnnxRuntimeError extends PixstageError<"runtime_failed" | "out_of_m
   }
 }
 
-/** The differences between ONNX Runtime's native library and its web one. */
-export interface SessionBinding {
-  /** Makes a tensor that the library writes an output into. Without it, outputs are copied. */
-  readonly toOutput?: (tensor: Tensor<"float32">) => OrtTensor;
+/** What is told of a session. */
+export interface SessionEvents {
   /** Called at the end of each run, while its tensors are in use. */
   readonly onRun?: () => void;
   /** Called when the session is released. */
@@ -42,7 +40,7 @@ export interface SessionBinding {
 /** An open graph. */
 export class OnnxRuntimeSession implements Session {
   readonly #graph: string;
-  readonly #binding: SessionBinding;
+  readonly #events: SessionEvents;
   #session: InferenceSession | undefined;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -50,12 +48,12 @@ export class OnnxRuntimeSession implements Session {
   /**
    * @param graph The graph.
    * @param session The library's session for it.
-   * @param binding The differences between the libraries.
+   * @param events Called when the session runs and is released.
    */
-  constructor(graph: ModelGraph, session: InferenceSession, binding: SessionBinding = {}) {
+  constructor(graph: ModelGraph, session: InferenceSession, events: SessionEvents = {}) {
     this.#graph = graph.name;
     this.#session = session;
-    this.#binding = binding;
+    this.#events = events;
     this.inputs = session.inputNames;
     this.outputs = session.outputNames;
   }
@@ -66,33 +64,20 @@ export class OnnxRuntimeSession implements Session {
    * @throws {InputError} if an input is missing or unknown, or has another type or shape.
    * @throws {OnnxRuntimeError} if the session has been released, or ONNX Runtime fails.
    */
-  async run(
-    feeds: Readonly<Record<string, Tensor>>,
-    { outputs: wanted = {} }: SessionRunOptions = {},
-  ): Promise<Record<string, Tensor>> {
+  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
     const session = this.#session;
     if (session === undefined) {
       throw new OnnxRuntimeError(`Cannot run graph ${this.#graph}: it has been released`);
     }
-    const { toOutput, onRun } = this.#binding;
     const inputs = this.#check(session, feeds);
-    const fetches = Object.fromEntries(
-      this.outputs.map((name) => [name, wanted[name] && toOutput ? toOutput(wanted[name]) : null]),
-    );
     let outputs: InferenceSession.ReturnType;
     try {
-      outputs = await session.run(inputs, fetches);
+      outputs = await session.run(inputs);
     } catch (cause) {
       throw new OnnxRuntimeError(`Cannot run graph ${this.#graph}: ${reason(cause)}`, { cause });
     }
-    onRun?.();
-    return Object.fromEntries(
-      Object.entries(outputs).map(([name, output]) => {
-        const into = wanted[name];
-        if (into && !toOutput) into.data.set(output.data as Float32Array);
-        return [name, into ?? fromOrt(output)];
-      }),
-    );
+    this.#events.onRun?.();
+    return Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, fromOrt(output)]));
   }
 
   /** Releases the memory. Further calls do nothing. */
@@ -101,7 +86,7 @@ export class OnnxRuntimeSession implements Session {
     this.#session = undefined;
     if (session === undefined) return;
     await session.release();
-    this.#binding.onRelease?.();
+    this.#events.onRelease?.();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -61,14 +61,6 @@ export interface OpenOptions {
   readonly keep?: boolean | undefined;
 }
 
-/** Options for running a graph. */
-export interface SessionRunOptions {
-  /**
-   * Tensors to write outputs into, by name. They can share memory with inputs. Other outputs get new tensors.
-   */
-  readonly outputs?: Readonly<Record<string, Tensor<"float32">>>;
-}
-
 /** An open graph. Release it, because its memory is native and invisible to the garbage collector. */
 export interface Session extends AsyncDisposable {
   /** Names of the inputs. */
@@ -76,7 +68,7 @@ export interface Session extends AsyncDisposable {
   /** Names of the outputs. */
   readonly outputs: readonly string[];
   /** Runs the graph. Blocks the thread while it runs on a CPU. */
-  run(feeds: Readonly<Record<string, Tensor>>, options?: SessionRunOptions): Promise<Record<string, Tensor>>;
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
   /** Releases the memory. Further calls do nothing. */
   release(): Promise<void>;
 }

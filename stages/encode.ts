@@ -72,7 +72,7 @@ export const encodeStage: Stage = defineStage({
       identity: {
         prompts,
         cleanCaption,
-        ...precisionIdentity(precision, device.traits),
+        ...precisionIdentity(precision, device.traits, true),
         length: sequenceLength,
       },
       weights: [
@@ -98,7 +98,7 @@ export const encodeStage: Stage = defineStage({
     };
 
     async function encode(run: RunContext): Promise<{ embeddings: Artifact }> {
-      const stored = await openWeights(component, "text_encoder", precision, models, run);
+      const stored = await openWeights(component, "text_encoder", precision, models, run, true);
       await using encoder = await model.open(run.runtime, stored, {
         residency: residencyOf(context, stored, true),
         signal: run.signal,

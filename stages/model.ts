@@ -33,9 +33,14 @@ export const modelParameters = {
  *
  * @param precision The precision.
  * @param traits The traits of the device.
+ * @param runsOnce Whether each layer runs once in the stage.
  */
-export function precisionIdentity(precision: Precision, traits: RuntimeTraits): JsonObject {
-  const recipe = recipeOf(precision, traits);
+export function precisionIdentity(
+  precision: Precision,
+  traits: RuntimeTraits,
+  runsOnce: boolean = false,
+): JsonObject {
+  const recipe = recipeOf(precision, traits, runsOnce);
   return recipe ? { precision: recipe.name, quantizer: recipe.version } : { precision };
 }
 
@@ -67,6 +72,7 @@ export function requirePrecision(
  * @param precision The precision of its matrices.
  * @param models Opens quantized weights.
  * @param context Receives the reports, and stops the work.
+ * @param runsOnce Whether each layer runs once in the stage.
  */
 export async function openWeights(
   component: Component,
@@ -74,8 +80,9 @@ export async function openWeights(
   precision: Precision,
   models: Pick<PrepareContext<unknown>["models"], "quantized">,
   { runtime, report, signal }: Pick<RunContext, "runtime" | "report" | "signal">,
+  runsOnce: boolean = false,
 ): Promise<Weights> {
-  const recipe = recipeOf(precision, runtime.traits);
+  const recipe = recipeOf(precision, runtime.traits, runsOnce);
   if (!recipe || !models.quantized) return await component.weights();
   return await models.quantized(component, recipe.name, {
     signal,

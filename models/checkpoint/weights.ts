@@ -41,6 +41,8 @@ export interface BlockLocation {
   readonly bits: number;
   /** Number of consecutive weights of a row that share a scale. */
   readonly block: number;
+  /** Bits per activation on a CPU. */
+  readonly activationBits: 8 | 16;
   /** Values, uint8 [rows, blocks, bytes]. */
   readonly packed: WeightLocation;
   /** Scale of each block, float32 [rows, blocks]. */

@@ -28,6 +28,7 @@ import {
   type ComputeType,
   type Dimension,
   externalWeight,
+  isValue,
   type Node,
   type NodeAttribute,
   renamedNode,
@@ -73,6 +74,7 @@ export class GraphBuilder {
   readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
+  readonly #shapes: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #known = new Map<string, Value>();
   readonly #produced = new Set<string>();
   readonly #renamed = new Map<string, string>();
@@ -108,6 +110,12 @@ export class GraphBuilder {
     const isFree = this.#produced.has(value.name) && !this.#renamed.has(value.name);
     this.#renamed.set((isFree ? value : this.op("Identity", [value])).name, name);
     this.#outputs.push(valueInfo(name, dtype, dims));
+  }
+
+  /** Declares the shape of a float32 value that ONNX Runtime cannot infer, so that it can reuse its memory. */
+  shaped(value: Value, dims: readonly Dimension[]): Value {
+    this.#shapes.push(valueInfo(value.name, "float32", dims));
+    return value;
   }
 
   /** Marks a float32 value for inspection. It becomes an output only if `exposed` selects it. */
@@ -152,7 +160,7 @@ export class GraphBuilder {
 
   /** Adds a small tensor that is stored in the graph itself. */
   constant(value: Tensor): Value {
-    const name = this.#name("constant");
+    const name = `constant.${this.#count++}`;
     this.#initializers.push({
       name,
       dims: value.shape.map(BigInt),
@@ -421,6 +429,7 @@ export class GraphBuilder {
         ),
         input: this.#inputs,
         output: this.#outputs,
+        valueInfo: this.#shapes,
       },
     });
     return {
@@ -470,7 +479,7 @@ export class GraphBuilder {
     outputs: number,
     nodes: Node[] = this.#nodes,
   ): Value[] {
-    const name = this.#name(type);
+    const name = `${type}.${this.#count++}`;
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
     output.forEach((name) => this.#produced.add(name));
     nodes.push({
@@ -488,12 +497,4 @@ export class GraphBuilder {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
   }
-
-  #name(stem: string): string {
-    return `${stem}.${this.#count++}`;
-  }
-}
-
-function isValue(value: object): value is Value {
-  return "name" in value;
 }

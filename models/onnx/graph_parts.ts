@@ -123,6 +123,11 @@ export function valueInfo(
   };
 }
 
+/** Returns whether this is a value instead of a list of values. */
+export function isValue(value: object): value is Value {
+  return "name" in value;
+}
+
 /** Creates an attribute. The type of the value determines the attribute's type. */
 export function attribute(name: string, value: Attribute): NodeAttribute {
   switch (typeof value) {

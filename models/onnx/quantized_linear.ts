@@ -7,6 +7,10 @@ import { integerLinear } from "./integer_linear.ts";
 
 /** `accuracy_level` of MatMulNBits that selects 8-bit integer products. */
 const INT8_ACTIVATIONS = 4n;
+/** Largest magnitude of an activation in 8 bits. */
+const LARGEST_BYTE = 127;
+/** Smallest distance of two values of a block, for blocks of zeros. */
+const LEAST_UNIT = 1e-30;
 
 /**
  * Multiplies `x` [rows, in] with the transpose of a quantized weight [out, in], and adds `bias` [out]. The
@@ -28,18 +32,39 @@ export function quantizedLinear(
 function blockLinear(
   g: GraphBuilder,
   x: Value,
-  { bits, block, packed, scales }: BlockLocation,
+  { bits, block, activationBits, packed, scales }: BlockLocation,
   [rows = 0, columns = 0]: readonly number[],
   bias?: Value,
 ): Value {
-  const product = g.contrib("MatMulNBits", [x, g.stored(packed), g.stored(scales)], {
+  const isSplit = activationBits === 16;
+  const factors = isSplit ? g.shared(`${x.name}:bytes`, () => byteParts(g, x, columns, block)) : x;
+  const products = g.contrib("MatMulNBits", [factors, g.stored(packed), g.stored(scales)], {
     K: BigInt(columns),
     N: BigInt(rows),
     bits: BigInt(bits),
     block_size: BigInt(block),
     accuracy_level: INT8_ACTIVATIONS,
   });
+  const [high, low] = isSplit ? g.splitEvenly(products, 0, 2) : [products];
+  const product = low ? g.add(high!, low) : high!;
   return bias ? g.add(product, bias) : product;
+}
+
+/**
+ * Splits activations [rows, in] into two parts of 8 bits each, one below the other, [2 · rows, in]. Their
+ * products with the same weights add up to those of activations with 16 bits. The upper part consists of the
+ * values to which ONNX Runtime rounds the activations in blocks, so that it rounds only the lower part again.
+ */
+function byteParts(g: GraphBuilder, x: Value, columns: number, block: number): Value {
+  const blocks = Math.ceil(columns / block);
+  const missing = blocks * block - columns;
+  const padded = missing === 0 ? x : g.op("Pad", [x, g.int64s([0, 0, 0, missing])]);
+  const rows = g.reshape(padded, [-1, blocks, block]);
+  const largest = g.op("ReduceMax", [g.op("Abs", [rows]), g.int64s([2])], { keepdims: 1n });
+  const unit = g.op("Max", [g.mul(largest, g.scalar(1 / LARGEST_BYTE)), g.scalar(LEAST_UNIT)]);
+  const high = g.mul(g.op("Round", [g.op("Div", [rows, unit])]), unit);
+  const parts = g.reshape(g.concat([high, g.op("Sub", [rows, high])], 0), [-1, blocks * block]);
+  return missing === 0 ? parts : g.op("Slice", [parts, g.int64s([0]), g.int64s([columns]), g.int64s([1])]);
 }
 
 /** A matrix with separate row scales. */

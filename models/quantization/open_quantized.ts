@@ -12,7 +12,7 @@ import { fingerprint } from "../checkpoint/fingerprint.ts";
 import { openSafetensorsWeights } from "../checkpoint/safetensors_weights.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
-import type { QuantizedPrecision } from "../precision.ts";
+import type { RecipeName } from "../precision.ts";
 import { markUsed, quantizedPath } from "./quantized_folder.ts";
 import { QuantizedWeights } from "./quantized_weights.ts";
 import { isQuantized, RECIPES } from "./recipe.ts";
@@ -24,7 +24,7 @@ import { writeQuantized } from "./write_quantized.ts";
  * the change is too small to alter the fingerprint.
  *
  * @param component The component.
- * @param name The precision to which its matrices are quantized.
+ * @param name The recipe by which its matrices are quantized.
  * @param folder The folder of quantized weights.
  * @param options Progress callback and abort signal.
  * @returns The weights.
@@ -32,7 +32,7 @@ import { writeQuantized } from "./write_quantized.ts";
  */
 export async function openQuantized(
   component: Component,
-  name: QuantizedPrecision,
+  name: RecipeName,
   folder: string,
   options: QuantizeOptions = {},
 ): Promise<Weights> {

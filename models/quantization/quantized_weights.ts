@@ -47,9 +47,14 @@ export class QuantizedWeights implements Weights {
       name,
       shape: own,
       length: packed.length + scales.length,
-      quantized: layout === "columns"
-        ? { layout, packed, scales }
-        : { layout, bits: this.#recipe.bits, block: this.#recipe.block, packed, scales },
+      quantized: layout === "columns" ? { layout, packed, scales } : {
+        layout,
+        bits: this.#recipe.bits,
+        block: this.#recipe.block,
+        activationBits: this.#recipe.activationBits,
+        packed,
+        scales,
+      },
     };
   }
 

@@ -8,11 +8,11 @@
 
 import type { RuntimeTraits } from "../../runtime/runtime.ts";
 import { listArchitectures } from "../architectures.ts";
-import { isQuantizedPrecision, type Precision, type QuantizedPrecision } from "../precision.ts";
+import { isQuantizedPrecision, type Precision, type RecipeName } from "../precision.ts";
 
 interface AnyRecipe {
-  /** Name in file names and options. */
-  readonly name: QuantizedPrecision;
+  /** Name in file names. */
+  readonly name: RecipeName;
   /**
    * Version number. Increase it whenever the same weights are quantized differently or products with them are
    * computed differently.
@@ -30,6 +30,8 @@ export interface BlockRecipe extends AnyRecipe {
   readonly bits: 8 | 4;
   /** Number of consecutive weights of a row that share a scale. */
   readonly block: number;
+  /** Bits per activation on a CPU. */
+  readonly activationBits: 8 | 16;
 }
 
 /** 8-bit weights with one scale per output, for integer products, the fastest on a CPU. */
@@ -43,27 +45,39 @@ export type QuantizationRecipe = BlockRecipe | ColumnRecipe;
 /**
  * The recipes. The relative error of int8 weights is 0.8 % with one scale per output and 0.5 % in blocks of
  * 128; that of int4 weights in blocks of 32 is 6 %. Smaller int8 blocks gain nothing because the error is
- * already small.
+ * already small. Rounding activations to 8 bits costs more than rounding weights, and to 16 bits nothing.
  */
-export const RECIPES: Readonly<Record<QuantizedPrecision, QuantizationRecipe>> = {
+export const RECIPES: Readonly<Record<RecipeName, QuantizationRecipe>> = {
   int8: { name: "int8", version: 3, layout: "columns" },
-  "int8-blocks": { name: "int8-blocks", version: 2, layout: "blocks", bits: 8, block: 128 },
-  int4: { name: "int4", version: 2, layout: "blocks", bits: 4, block: 32 },
+  "int8-a16": { name: "int8-a16", version: 1, layout: "blocks", bits: 8, block: 128, activationBits: 16 },
+  "int8-blocks": {
+    name: "int8-blocks",
+    version: 2,
+    layout: "blocks",
+    bits: 8,
+    block: 128,
+    activationBits: 8,
+  },
+  int4: { name: "int4", version: 2, layout: "blocks", bits: 4, block: 32, activationBits: 8 },
 };
 
 /**
  * Returns the recipe of a precision on a device; undefined if the precision does not quantize weights. GPUs
- * have no integer products here, so `int8` means blocks there.
+ * have no integer products here, so `int8` means blocks there. A text encoder runs once per prompt, while the
+ * error of its activations reaches every step, so they keep 16 bits.
  *
  * @param precision The precision.
  * @param traits The traits of the device.
+ * @param runsOnce Whether each layer runs once in the stage, as in a text encoder.
  */
 export function recipeOf(
   precision: Precision,
   { hostMemory }: Pick<RuntimeTraits, "hostMemory">,
+  runsOnce: boolean = false,
 ): QuantizationRecipe | undefined {
   if (!isQuantizedPrecision(precision)) return undefined;
-  return RECIPES[precision === "int8" && !hostMemory ? "int8-blocks" : precision];
+  if (precision !== "int8") return RECIPES[precision];
+  return RECIPES[!hostMemory ? "int8-blocks" : runsOnce ? "int8-a16" : "int8"];
 }
 
 /** Returns whether this program can open weights with the recipe and version recorded in their file. */

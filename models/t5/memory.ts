@@ -80,7 +80,8 @@ function predictPeak(
 }
 
 /** Returns the bytes of the weights in memory: the mapped file. */
-function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+function heldBytes(facts: LayeredFacts, residency: Residency, requested: Precision): number {
+  const precision = requested === "int8" ? "int8-blocks" : requested;
   const layer = precisionBytes(facts.layerBytes, facts, precision);
   const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
   return isQuantizedPrecision(precision) ? held + PACKING_SHARE * layer : held;

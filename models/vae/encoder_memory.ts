@@ -16,7 +16,7 @@ import { chooseTiling } from "./tiling/tiled_vae_decoder.ts";
 import { planSeamlessEncoder } from "./tiling/seamless_encoder_plan.ts";
 
 /** Bytes of the seam-free encoder's strips and middle block, besides the feature maps in memory. */
-const STRIP_BYTES = 215e6;
+const STRIP_BYTES = 120e6;
 /** Bytes of encoding in one piece besides the weights, independent of the picture. */
 const WHOLE_BYTES = 20e6;
 /** Peak number of values per pixel when encoding in one piece, in multiples of the smallest channel count. */

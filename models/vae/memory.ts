@@ -18,9 +18,7 @@ import { planSeamless } from "./tiling/seamless_plan.ts";
 import { chooseTiling, type VaeTiling } from "./tiling/tiled_vae_decoder.ts";
 
 /** Bytes of the seam-free decoder's strips and middle block, besides the feature maps in memory. */
-const STRIP_BYTES = 215e6;
-/** Fraction of the planned feature maps that are in memory when strips are at their widest. */
-const PLANE_SHARE = 0.95;
+const STRIP_BYTES = 135e6;
 /** Bytes of decoding in one piece besides the weights, independent of the picture. */
 const WHOLE_BYTES = 20e6;
 /** Bytes of finished tiles that await garbage collection. */
@@ -140,7 +138,7 @@ function predictPeak(
   if (tiling === "seamless" && config._class_name === "AutoencoderKL") {
     const factor = spatialFactor(config);
     const latents = { height: Math.ceil(height / factor), width: Math.ceil(width / factor) };
-    return fixed + STRIP_BYTES + PLANE_SHARE * planSeamless(config, latents).mapBytes;
+    return fixed + STRIP_BYTES + planSeamless(config, latents).mapBytes;
   }
   if (tiling === "blended") return TILE_BYTES + whole(Math.min(tileSize, height), Math.min(tileSize, width));
   return whole(height, width);

@@ -139,8 +139,8 @@ Deno.test("precision is lowered only if allowed, and only as far as necessary", 
 Deno.test("pictures are split into blended tiles only if nothing else fits", () => {
   const decode: Run = { ...PUBLISHED, encode: undefined, denoise: undefined };
   assert.equal(planMemory(decode, { traits: CPU, maxMemory: 2e9 }).stages[0]?.tiling, "seamless");
-  assert.equal(planMemory(decode, { traits: CPU, maxMemory: 0.9e9 }).stages[0]?.tiling, "blended");
-  const fixed = planMemory(decode, { traits: CPU, maxMemory: 0.9e9, tiling: "seamless" });
+  assert.equal(planMemory(decode, { traits: CPU, maxMemory: 0.75e9 }).stages[0]?.tiling, "blended");
+  const fixed = planMemory(decode, { traits: CPU, maxMemory: 0.75e9, tiling: "seamless" });
   assert.deepEqual([fixed.fits, fixed.stages[0]?.tiling], [false, "seamless"]);
   assert.match(fixed.problems[0]!, /allow tiling "blended"/);
 });

@@ -125,8 +125,12 @@ Deno.test("keys of quantized weights include precision and the quantizer's versi
     const { version } = RECIPES[precision];
     assert.deepEqual(precisionIdentity(precision, cpu), { precision, quantizer: version });
   }
+  const text = { precision: "int8-a16", quantizer: RECIPES["int8-a16"].version };
+  assert.deepEqual(precisionIdentity("int8", cpu, true), text, "a text encoder keeps 16 bits of activations");
   const blocks = { precision: "int8-blocks", quantizer: RECIPES["int8-blocks"].version };
-  assert.deepEqual(precisionIdentity("int8", gpu), blocks, "a GPU has no product of integers");
+  for (const runsOnce of [false, true]) {
+    assert.deepEqual(precisionIdentity("int8", gpu, runsOnce), blocks, "a GPU has no product of integers");
+  }
 });
 
 Deno.test("embeddings of each precision are cached separately", async () => {

@@ -6,24 +6,28 @@
  * @module
  */
 
+import { tensor } from "../../../artifacts/tensor.ts";
 import { GroupStatistics } from "./group_statistics.ts";
-import type { FeatureMaps } from "./feature_maps.ts";
+import { FeatureMaps, type FeatureMapSizes } from "./feature_maps.ts";
 
 /**
- * Copies [channels, rows, width] into feature maps.
+ * Copies [channels, rows, width] into new feature maps.
  *
  * @param data The values in channel-major order.
- * @param maps The destination.
+ * @param sizes Rows, channels and width.
  */
-export function rowsOf(data: Float32Array, maps: FeatureMaps): void {
-  const { rows, channels, width } = maps;
-  const into = maps.view(0, rows).data;
+export function rowsOf(data: Float32Array, sizes: FeatureMapSizes): FeatureMaps {
+  const { rows, channels, width } = sizes;
+  const maps = new FeatureMaps(sizes);
+  const into = new Float32Array(data.length);
   for (let channel = 0; channel < channels; channel++) {
     for (let row = 0; row < rows; row++) {
       const start = (channel * rows + row) * width;
       into.set(data.subarray(start, start + width), (row * channels + channel) * width);
     }
   }
+  maps.append(tensor("float32", [rows, channels, width], into));
+  return maps;
 }
 
 /**
@@ -32,14 +36,14 @@ export function rowsOf(data: Float32Array, maps: FeatureMaps): void {
  * @param maps The feature maps.
  * @returns The values in channel-major order.
  */
-export function channelsOf(maps: FeatureMaps): Float32Array<ArrayBuffer> {
-  const { rows, channels, width } = maps;
-  const from = maps.view(0, rows).data;
+export function channelsOf({ strips, rows, channels, width }: FeatureMaps): Float32Array<ArrayBuffer> {
   const data = new Float32Array(channels * rows * width);
-  for (let channel = 0; channel < channels; channel++) {
-    for (let row = 0; row < rows; row++) {
-      const start = (row * channels + channel) * width;
-      data.set(from.subarray(start, start + width), (channel * rows + row) * width);
+  for (const { first, end, data: from } of strips) {
+    for (let channel = 0; channel < channels; channel++) {
+      for (let row = first; row < end; row++) {
+        const start = ((row - first) * channels + channel) * width;
+        data.set(from.subarray(start, start + width), (channel * rows + row) * width);
+      }
     }
   }
   return data;

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Tensor } from "../../../artifacts/tensor.ts";
+import { releaseBuffer, type Tensor } from "../../../artifacts/tensor.ts";
 import type { Runtime } from "../../../runtime/runtime.ts";
 import { autoencoderKLDecoderStart } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
@@ -68,6 +68,7 @@ export class SeamlessDecoder {
       const start = autoencoderKLDecoderStart(this.#config, this.#weights);
       const { hidden } = await run.runWhole(start, { latents });
       run.begin(hidden as Tensor<"float32">);
+      releaseBuffer(hidden!.data.buffer);
       for (const step of steps) await run.resnet(step);
       await run.end(this.#config.out_channels);
       return run.maps();

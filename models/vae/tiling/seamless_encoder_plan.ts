@@ -47,11 +47,7 @@ export function planSeamlessEncoder(
     const sizes = sizesOf(block, output);
     const source = mapBytes(sizesOf(block, block === 0 ? in_channels : input));
     const isLast = block === channels.length - 1;
-    peak = Math.max(
-      peak,
-      source + mapBytes(sizes),
-      isLast ? 0 : mapBytes(sizes) + mapBytes(sizesOf(block + 1, output)),
-    );
+    peak = Math.max(peak, source + mapBytes(sizes));
     const module = `encoder.down_blocks.${block}`;
     const resnets = Array.from({ length: layers_per_block }, (_, index): SeamlessEncoderStep => ({
       kind: "resnet",
@@ -65,9 +61,8 @@ export function planSeamlessEncoder(
         : {}),
       sizes,
       keepsSource: false,
-      // The first residual block can have different channels than its source, so it cannot overwrite the
-      // source.
-      keepsInner: index === 0,
+      innerRows: index === 0 ? sizes.rows : 0,
+      keepsSkip: false,
     }));
     const downsampler = { module: `${module}.downsamplers.0.conv`, channels: output };
     return isLast ? resnets : [...resnets, { kind: "downsample", downsampler }];

@@ -24,9 +24,15 @@ export interface SeamlessStep {
    */
   readonly keepsSource: boolean;
   /**
-   * Whether the output of the block's first convolution is stored for the second instead of being recomputed.
+   * Number of rows of the output of the block's first convolution, from the top, that are stored for the
+   * second. The others are recomputed.
    */
-  readonly keepsInner: boolean;
+  readonly innerRows: number;
+  /**
+   * Whether the output of the block's shortcut takes the place of its source, which has more channels, when
+   * the first convolution has read it.
+   */
+  readonly keepsSkip: boolean;
 }
 
 /** The plan of a decoder. */
@@ -37,9 +43,9 @@ export interface SeamlessPlan {
 }
 
 /**
- * Plans a decoder. It must at least store the feature maps of the last block's first residual block and of
- * its source. Within that size, or within a larger allowance, it stores everything that fits instead of
- * computing it twice.
+ * Plans a decoder. It must at least store the largest output of a residual block, because the next norm needs
+ * the statistics of all of it. Within that size, or within a larger allowance, it stores everything that fits
+ * instead of computing it twice.
  *
  * @param config The autoencoder.
  * @param latents Height and width of the latents.
@@ -65,17 +71,20 @@ export function planSeamless(
       own: mapBytes(sizes),
     };
   });
-  const least = Math.max(...blocks.map(({ before, own }) => before + own));
+  // Rows that the last pass over feature maps has read make room for those that it writes.
+  const least = Math.max(...blocks.map(({ before, own }) => Math.max(before, own)));
   const allowed = Math.max(least, allowedBytes);
   let peak = 0;
   const steps = blocks.flatMap(({ block, input, sizes, before, upsampled, own }) => {
-    const keepsUpsampled = block > 0 && upsampled + Math.max(before, own) <= allowed;
-    const keepsInner = 2 * own <= allowed;
-    peak = Math.max(
-      peak,
-      keepsUpsampled ? upsampled + Math.max(before, own) : before + own,
-      keepsInner ? 2 * own : own,
-    );
+    const keepsSkip = block > 0 && input > sizes.channels;
+    const stored = keepsSkip ? Math.max(upsampled, 2 * own) : upsampled + own;
+    const keepsSource = block > 0 && stored <= allowed;
+    const innerRows = (source: number): number =>
+      Math.min(sizes.rows, Math.floor((allowed - source) / (own / sizes.rows)));
+    const source = block === 0 ? own : before;
+    const rows = [keepsSource ? sizes.rows : innerRows(source), innerRows(own)] as const;
+    const innerBytes = (rows: number): number => own * rows / sizes.rows;
+    peak = Math.max(peak, own + innerBytes(rows[1]), keepsSource ? stored : source + innerBytes(rows[0]));
     return Array.from({ length: config.layers_per_block + 1 }, (_, index): SeamlessStep => ({
       resnet: {
         module: `decoder.up_blocks.${block}.resnets.${index}`,
@@ -93,9 +102,9 @@ export function planSeamless(
         }
         : {}),
       sizes,
-      keepsSource: index === 0 && keepsUpsampled,
-      // If the source is stored too, the output of the second convolution overwrites that of the first.
-      keepsInner: index === 0 || keepsInner,
+      keepsSource: index === 0 && keepsSource,
+      innerRows: rows[index === 0 ? 0 : 1],
+      keepsSkip: index === 0 && keepsSource && keepsSkip,
     }));
   });
   return { steps, mapBytes: peak };

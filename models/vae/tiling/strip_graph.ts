@@ -48,14 +48,23 @@ export interface Resnet {
 export type StripTask =
   /** The source convolution. */
   | { readonly kind: "source"; readonly sourceConv: SourceConv }
-  /** A residual block up to its first convolution. */
-  | { readonly kind: "inner"; readonly sourceConv?: SourceConv | undefined; readonly resnet: Resnet }
-  /** A residual block. The output of its first convolution is an input if `innerStored`. */
+  /** A residual block up to its first convolution. Its shortcut is a second output if `skipWanted`. */
+  | {
+    readonly kind: "inner";
+    readonly sourceConv?: SourceConv | undefined;
+    readonly resnet: Resnet;
+    readonly skipWanted: boolean;
+  }
+  /**
+   * A residual block. The output of its first convolution is an input if `innerStored`, and the output of its
+   * shortcut is the source if `skipStored`.
+   */
   | {
     readonly kind: "outer";
     readonly sourceConv?: SourceConv | undefined;
     readonly resnet: Resnet;
     readonly innerStored: boolean;
+    readonly skipStored: boolean;
   }
   /** The convolution that halves the size. */
   | { readonly kind: "downsample"; readonly downsampler: Downsampler }
@@ -80,7 +89,8 @@ export const NORMS = { first: "norm1", second: "norm2" } as const;
 /**
  * Builds a strip graph. Inputs: `source` [rows, channels, width] and `source_crop` int64 [2]; `inner` and
  * `inner_crop` if stored; `norm1.mean`, `norm1.scale` and so on [groups]. Outputs: `strip` [rows, channels,
- * width] if `wanted`; `mean` and `squares` [groups] of the strip if a norm follows.
+ * width] if `wanted`; `skip` of the same shape if the task wants it; `mean` and `squares` [groups] of the strip
+ * if a norm follows.
  *
  * @param config The autoencoder's configuration.
  * @param weights The autoencoder's weights.
@@ -117,11 +127,12 @@ export function stripGraph(
     }
     case "inner": {
       const inner = builder.inner(task.resnet, source);
+      if (task.skipWanted) builder.outputSkip(task.resnet, source);
       return builder.finish(task, inner, task.resnet.output, wanted, { source: 1 + before, inner: 0 });
     }
     case "outer": {
       const { resnet, innerStored } = task;
-      const strip = builder.outer(resnet, source, innerStored);
+      const strip = builder.outer(task, source);
       const halo = innerStored ? { source: before, inner: 1 } : { source: 2 + before, inner: 0 };
       return builder.finish(task, strip, resnet.output, wanted, halo);
     }
@@ -149,9 +160,11 @@ class StripBuilder {
     if (!sourceConv) return stored;
     const { module, input, channels, doubles } = sourceConv;
     const sizes = { input, output: channels };
-    return doubles
-      ? this.#layers.upsampleConv(module, stored, sizes)
-      : this.#layers.conv(module, stored, sizes);
+    return this.#sized(
+      "convolved source",
+      doubles ? this.#layers.upsampleConv(module, stored, sizes) : this.#layers.conv(module, stored, sizes),
+      channels,
+    );
   }
 
   /**
@@ -167,22 +180,43 @@ class StripBuilder {
   /** Applies norm, SiLU and the first convolution of a residual block. */
   inner({ module, input, output }: Resnet, source: Value): Value {
     const normed = this.#norm(NORMS.first, `${module}.norm1`, source, input);
-    return this.#layers.conv(`${module}.conv1`, this.#graph.silu(normed), { input, output });
+    const inner = this.#layers.conv(`${module}.conv1`, this.#graph.silu(normed), { input, output });
+    return this.#sized("inner", inner, output);
   }
 
   /** Computes the whole residual block, cropped. */
-  outer(resnet: Resnet, source: Value, innerStored: boolean): Value {
-    const { module, input, output } = resnet;
+  outer(task: StripTask & { kind: "outer" }, source: Value): Value {
+    const { resnet, innerStored } = task;
+    const { module, output } = resnet;
+    // ONNX Runtime computes the input of the sum first whose nodes come later. A skip that is stored can wait
+    // until the end. One that is computed comes first, and its source makes room for the convolutions.
+    const stored = this.#storedSkip(task);
     const inner = innerStored ? this.#maps("inner", output) : this.inner(resnet, source);
     const normed = this.#norm(NORMS.second, `${module}.norm2`, inner, output);
     const outer = this.#layers.conv(`${module}.conv2`, this.#graph.silu(normed), { input: output, output });
-    const cropped = this.#crop(source, "source");
-    const skip = input === output
-      ? cropped
-      : this.#layers.conv(`${module}.conv_shortcut`, cropped, { input, output, kernel: 1 });
+    const skip = stored ?? this.#skip(resnet, source);
     const sum = this.#graph.add(skip, this.#crop(outer, innerStored ? "inner" : "source"));
     this.#cropped = true;
     return sum;
+  }
+
+  /** Outputs what a residual block adds to the result of its convolutions. */
+  outputSkip(resnet: Resnet, source: Value): void {
+    this.#output("skip", this.#skip(resnet, source), resnet.output);
+  }
+
+  /** Crops stored feature maps to what a residual block adds to the result of its convolutions. */
+  #storedSkip({ resnet, sourceConv, skipStored }: StripTask & { kind: "outer" }): Value | undefined {
+    if (!skipStored && (sourceConv || resnet.input !== resnet.output)) return undefined;
+    const cropped = this.#sliced({ name: "source" }, "source", 0);
+    return this.#sized("cropped", this.#channelsFirst(cropped), resnet.output);
+  }
+
+  #skip({ module, input, output }: Resnet, source: Value): Value {
+    const cropped = this.#crop(source, "source");
+    return input === output
+      ? cropped
+      : this.#layers.conv(`${module}.conv_shortcut`, cropped, { input, output, kernel: 1 });
   }
 
   /** Applies the decoder's last norm and convolution. */
@@ -205,11 +239,15 @@ class StripBuilder {
     const g = this.#graph;
     const strip = this.#cropped ? value : this.#crop(value, "source");
     if (task.kind !== "end") this.#statistics(strip);
-    if (wanted) {
-      const rows = g.transpose(g.op("Squeeze", [strip, g.int64s([0])]), [1, 0, 2]);
-      g.output("strip", rows, ["rows", channels, "width"]);
-    }
+    if (wanted) this.#output("strip", strip, channels);
     return { graph: g.build(`${this.#component}.${moduleOf(task)}.${task.kind}`), channels, halo };
+  }
+
+  /** Outputs a value [1, channels, rows, width] as feature maps. */
+  #output(name: string, value: Value, channels: number): void {
+    const g = this.#graph;
+    const rows = g.transpose(g.op("Squeeze", [value, g.int64s([0])]), [1, 0, 2]);
+    g.output(name, rows, ["rows", channels, "width"]);
   }
 
   /**
@@ -233,15 +271,33 @@ class StripBuilder {
   /** Declares feature maps as an input and returns them as [1, channels, rows, width]. */
   #maps(name: string, channels: number): Value {
     const g = this.#graph;
-    const rows = g.input(name, "float32", [`rows of ${name}`, channels, `width of ${name}`]);
-    return g.op("Unsqueeze", [g.transpose(rows, [1, 0, 2]), g.int64s([0])]);
+    return this.#channelsFirst(
+      g.input(name, "float32", [`rows of ${name}`, channels, `width of ${name}`]),
+    );
+  }
+
+  /** Lays out feature maps as [1, channels, rows, width]. */
+  #channelsFirst(maps: Value): Value {
+    return this.#graph.op("Unsqueeze", [this.#graph.transpose(maps, [1, 0, 2]), this.#graph.int64s([0])]);
+  }
+
+  /**
+   * Declares that values of this name have the same number of rows and the same width. ONNX Runtime cannot
+   * tell for convolutions, and reuses memory only for values of equal shape.
+   */
+  #sized(name: string, value: Value, channels: number): Value {
+    return this.#graph.shaped(value, [1, channels, `rows of ${name}`, `width of ${name}`]);
   }
 
   /** Crops a value to the requested rows. */
   #crop(value: Value, name: string): Value {
+    return this.#sliced(value, name, 2);
+  }
+
+  #sliced(value: Value, name: string, axis: number): Value {
     const g = this.#graph;
     const [first, end] = g.split(this.#cropInput(name), 0, [1, 1]);
-    return g.op("Slice", [value, first, end, g.int64s([2])]);
+    return g.op("Slice", [value, first, end, g.int64s([axis])]);
   }
 
   readonly #crops = new Map<string, Value>();
@@ -277,6 +333,20 @@ export function sourceConvOf(task: StripTask): SourceConv | undefined {
   return task.kind === "end" || task.kind === "downsample" ? undefined : task.sourceConv;
 }
 
+/** Returns the number of channels of a task's output. */
+export function outputChannels(task: StripTask, config: AutoencoderKLConfig): number {
+  switch (task.kind) {
+    case "source":
+      return task.sourceConv.channels;
+    case "downsample":
+      return task.downsampler.channels;
+    case "end":
+      return config.out_channels;
+    default:
+      return task.resnet.output;
+  }
+}
+
 /** Returns the number of channels of the stored feature maps that a task reads. */
 function sourceChannels(task: StripTask): number {
   switch (task.kind) {
@@ -286,7 +356,10 @@ function sourceChannels(task: StripTask): number {
       return task.sourceConv.input;
     case "downsample":
       return task.downsampler.channels;
-    default:
+    case "outer":
+      if (task.skipStored) return task.resnet.output;
+      return task.sourceConv?.input ?? task.resnet.input;
+    case "inner":
       return task.sourceConv?.input ?? task.resnet.input;
   }
 }

@@ -4,7 +4,7 @@ import { openComponent } from "../../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import { openQuantized } from "../../../models/quantization/open_quantized.ts";
 import { listQuantized, makeRoom, quantizedPath } from "../../../models/quantization/quantized_folder.ts";
-import type { QuantizationRecipe } from "../../../models/quantization/recipe.ts";
+import { type QuantizationRecipe, RECIPES } from "../../../models/quantization/recipe.ts";
 import { writeQuantized } from "../../../models/quantization/write_quantized.ts";
 import { inFolder, startCliWith, TINY } from "../../cli/run_cli.ts";
 
@@ -60,7 +60,7 @@ Deno.test("weights of an earlier quantizer are recognized and not opened", () =>
     const cache = join(folder, "cache");
     const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });
     // The first version of int8 used blocks.
-    const earlier: QuantizationRecipe = { name: "int8", version: 1, layout: "blocks", bits: 8, block: 128 };
+    const earlier: QuantizationRecipe = { ...RECIPES["int8-blocks"], name: "int8", version: 1 };
     const origin = { component: "0", name: "tiny/transformer" };
     await writeQuantized(quantizedPath(cache, "0-0-int8-v1"), await component.weights(), earlier, origin);
     const weights = await openQuantized(component, "int8", cache);
