@@ -16,7 +16,7 @@ Deno.test(needing(REDIS, {
     assert.equal(code, "unreachable", message);
     assert.match(
       message,
-      /takes the stage "denoise" in version \d+ with the model "pixstage-emoji" and "chalky"/,
+      /runs the stage "denoise" in version \d+ with the model "pixstage-emoji" and "chalky"/,
     );
 
     // A worker that starts with the LoRA finds the waiting job.
