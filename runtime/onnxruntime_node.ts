@@ -22,6 +22,9 @@ import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, RuntimeTraits, Se
 
 export type { Device };
 
+/** The version of the native library. */
+export const LIBRARY_VERSION: string = env.versions.node ?? env.versions.common;
+
 /** Growth of the process after which memory is released, which takes about 20 ms. */
 const GROWTH_BYTES = 16e6;
 

@@ -7,7 +7,6 @@
 
 import { release, type as systemName } from "node:os";
 import process from "node:process";
-import { env as onnxRuntime } from "onnxruntime-node";
 import { type FolderFacts, folderFacts } from "../../artifacts/folder_facts.ts";
 import { defaultStoreFolder } from "../../artifacts/store/default_folder.ts";
 import project from "../../deno.json" with { type: "json" };
@@ -21,6 +20,7 @@ import { type ListedModel, listModels } from "../../hub/list_models.ts";
 import { localRun } from "../../local.ts";
 import { defaultQuantizedFolder } from "../../models/quantization/default_folder.ts";
 import type { PermissionName, PermissionState } from "../../runtime/deno_permissions.ts";
+import { LIBRARY_VERSION } from "../../runtime/onnxruntime_node.ts";
 import { type Processor, processor } from "../../runtime/processor.ts";
 import { type SystemMemory, systemMemory } from "../../runtime/system_memory.ts";
 import { userFolder } from "../user_path.ts";
@@ -104,7 +104,7 @@ function versions(): Readonly<Record<string, string>> {
     pixstage: project.version,
     ...(deno === undefined ? { Node: node } : { Deno: deno }),
     V8: v8,
-    "ONNX Runtime": onnxRuntime.versions.node ?? onnxRuntime.versions.common,
+    "ONNX Runtime": LIBRARY_VERSION,
   };
 }
 
