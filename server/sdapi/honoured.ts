@@ -8,7 +8,7 @@
 import { ApiError } from "../api_error.ts";
 import type { PictureRequest, TextRequest } from "../schemas/sdapi_request.ts";
 
-/** Whether a field's value asks for nothing. */
+/** Returns whether a field's value requests no change. */
 type Neutral = (value: unknown) => boolean;
 
 const isOff: Neutral = (value) => value === null || Number(value) === 0;

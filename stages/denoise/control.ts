@@ -26,7 +26,7 @@ export const controlParameters = {
   controlnet: z.string().min(1, "A ControlNet is needed").optional(),
   /** Factor applied to its residuals. The default is 1. 0 turns it off. */
   controlnetScale: z.number().nonnegative().optional(),
-  /** The part of the steps in which it is active. The default is all steps. */
+  /** The part of the steps in which the ControlNet is active. The default is all steps. */
   controlnetInterval: stepIntervalSchema.optional(),
 };
 
