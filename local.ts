@@ -4,7 +4,6 @@
  * @module
  */
 
-import { availableMemory } from "node:process";
 import "./images/codecs_in_node.ts";
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
@@ -26,6 +25,7 @@ import { DEFAULT_MODEL, LocalModels, type LocalModelsOptions } from "./hub/local
 import { Pixstage } from "./pixstage/pixstage.ts";
 import { executorAt, isExecutorAddress } from "./queue/executor_at.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
+import { systemMemory } from "./runtime/system_memory.ts";
 import { startWorker } from "./runtime/worker.ts";
 import { builtInStages } from "./stages/mod.ts";
 
@@ -122,7 +122,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    freeMemory: () => availableMemory(),
+    freeMemory: () => systemMemory().available,
   });
 }
 

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { availableMemory } from "node:process";
 import { InputError } from "../errors/pixstage_error.ts";
 import { pictureRequestSchema } from "../graph/picture_request.ts";
 import { parseValue } from "../errors/parse_value.ts";
@@ -39,6 +38,7 @@ import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
+import { systemMemory } from "../runtime/system_memory.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
 
@@ -468,7 +468,7 @@ export function memoryOptions(
     "maxMemory" | "maxGpuMemory" | "lowestPrecision"
   >,
 ): Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision"> {
-  const available = availableMemory();
+  const { available } = systemMemory();
   return {
     maxMemory: maxMemory === undefined ? undefined : memoryLimit(maxMemory, available),
     maxGpuMemory: maxGpuMemory === undefined ? undefined : memoryLimit(maxGpuMemory, 0),
