@@ -89,7 +89,7 @@ const FAULTS: readonly PipelineFault[] = [
   {
     name: "a first timestep that occurs twice, of which the pipeline looks up the second",
     holds: ({ name, config, run }) => beginsTwice(name, config, run),
-    theirs: /^(IndexError: index (\d+) is out of bounds for dimension 0 with size \2|NaN)$/,
+    theirs: /^(IndexError: index (\d+) is out of bounds for dimension 0 with size \2|AssertionError: |NaN)$/,
   },
 ];
 
