@@ -104,20 +104,10 @@ Deno.test(needing(MEMORY_GROUPS, {
   fn: () =>
     inFolder(async (folder) => {
       using group = new MemoryGroup(200e6);
-      // The process joins the group before the command starts.
-      const [program, ...args] = commandLine("doctor", "--json");
-      const process = new Deno.Command("sh", {
-        args: ["-c", 'read -r go; exec "$0" "$@"', program, ...args],
+      const process = await group.start(commandLine("doctor", "--json"), {
         cwd: folder,
         env: { PIXSTAGE_STORE: join(folder, "store") },
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
-      group.add(process.pid);
-      const writer = process.stdin.getWriter();
-      await writer.write(new TextEncoder().encode("go\n"));
-      await writer.close();
+      });
       const told = await printed(process);
       assertOnly(
         told,

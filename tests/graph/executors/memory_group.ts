@@ -34,6 +34,25 @@ export class MemoryGroup implements Disposable {
     Deno.writeTextFileSync(join(this.#folder, "cgroup.procs"), String(pid));
   }
 
+  /** Starts a command whose process is in the group before the command begins. */
+  async start(
+    [program, ...args]: readonly [string, ...string[]],
+    options: Pick<Deno.CommandOptions, "cwd" | "env">,
+  ): Promise<Deno.ChildProcess> {
+    const process = new Deno.Command("sh", {
+      ...options,
+      args: ["-c", 'read -r go; exec "$0" "$@"', program, ...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.add(process.pid);
+    const writer = process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("go\n"));
+    await writer.close();
+    return process;
+  }
+
   /** Removes the group. Its processes must have ended. */
   [Symbol.dispose](): void {
     Deno.removeSync(this.#folder);
