@@ -18,7 +18,9 @@ import { promptSchema } from "../text/prompt.ts";
 /** The schema of {@linkcode PictureRequest}. */
 export const pictureRequestSchema = z.strictObject({
   ...denoiseParameters.shape,
+  /** Whether to clean captions in the same way as the training captions: twice, as diffusers does. */
   cleanCaption: encodeParameters.shape.cleanCaption,
+  /** Number of tokens to pad embeddings to. Longer prompts are truncated. The default is the model's own. */
   maxSequenceLength: encodeParameters.shape.maxSequenceLength,
   /** The prompts. They can be left out if embeddings or latents are given. */
   prompts: z.array(promptSchema).default([]),
