@@ -30,6 +30,7 @@ export type Client = ReturnType<typeof hc<ReturnType<typeof apiRoutes>>>;
  *
  * @example Ordering a picture
  * ```ts ignore
+ * // not run: asks a running server
  * import { createClient } from "./client.ts";
  *
  * const client = createClient("http://127.0.0.1:8000");

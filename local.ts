@@ -128,19 +128,18 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
 
 /**
  * Returns the options with which {@linkcode runGraph} runs on this machine: in this thread, in workers or in
- * child
- * processes.
+ * child processes.
  *
  * @param options Where to find checkpoints, which device to use, and what to keep.
  * @returns Options for `runGraph`, to which a signal and an event handler can be added.
  *
  * @example A picture of a cute cat
- * ```ts ignore
+ * ```ts
  * import { localRun, runGraph, textToImage } from "./mod.ts";
  *
  * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] });
  * const made = await runGraph(graph, localRun());
- * const image = made.get("decode.image");
+ * console.assert(made.get("decode.image")!.artifact.kind === "image");
  * ```
  */
 export function localRun(options: LocalRunOptions = {}): LocalRun {

@@ -6,7 +6,7 @@
  *
  * @example A picture in a browser
  * ```ts ignore
- * // It needs a page that serves the checkpoint and ONNX Runtime's web library; see docs/browser.md.
+ * // not run: needs a page that serves the checkpoint and ONNX Runtime's web library (docs/browser.md)
  * import * as ort from "onnxruntime-web/wasm";
  * import { OnnxRuntimeWeb, open, openHttpSource } from "./web.ts";
  *

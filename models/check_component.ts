@@ -25,12 +25,13 @@ import type { Weights } from "./checkpoint/weights.ts";
  *   unknown type.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { checkComponent } from "./check_component.ts";
  * import { openComponent } from "./checkpoint/component.ts";
  * import { openDiskSource } from "./checkpoint/disk_source.ts";
- * const vae = await openComponent(await openDiskSource("models/taesd"));
+ * const vae = await openComponent(await openDiskSource("models/pixstage-emoji/vae"));
  * const weights = await checkComponent("vae", vae);
+ * console.assert(weights.has("decoder.conv_in.weight"));
  * ```
  */
 export async function checkComponent(name: ComponentName, component: Component): Promise<Weights> {

@@ -44,6 +44,7 @@ export interface OnnxRuntimeWebOptions {
  *
  * @example Usage
  * ```ts ignore
+ * // not run: needs ONNX Runtime's web library
  * import * as ort from "onnxruntime-web/wasm";
  * import { OnnxRuntimeWeb } from "./onnxruntime_web.ts";
  *

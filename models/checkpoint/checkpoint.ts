@@ -88,10 +88,10 @@ export const SCHEDULER_FILE = "scheduler/scheduler_config.json";
  * @throws {MissingVariantError} if no component has the variant.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { openDiskSource } from "./disk_source.ts";
  * import { openCheckpoint } from "./checkpoint.ts";
- * const checkpoint = await openCheckpoint(await openDiskSource("models/PixArt-Sigma-XL-2-512-MS"));
+ * const checkpoint = await openCheckpoint(await openDiskSource("models/pixstage-emoji"));
  * const transformer = await checkpoint.component("transformer");
  * const weights = await transformer.weights();
  * ```

@@ -61,10 +61,11 @@ export interface OpenComponentOptions {
  * @throws {UnsupportedArchitectureError} if its class is not supported.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { openDiskSource } from "./disk_source.ts";
  * import { openComponent } from "./component.ts";
- * const vae = await openComponent(await openDiskSource("models/taesd"));
+ * const vae = await openComponent(await openDiskSource("models/pixstage-emoji/vae"));
+ * console.assert(vae.className === "AutoencoderKL");
  * ```
  */
 export async function openComponent(

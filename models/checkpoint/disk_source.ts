@@ -28,10 +28,11 @@ export interface DiskSourceOptions {
  * @throws {CheckpointError} if the folder does not exist.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { openDiskSource } from "./disk_source.ts";
  * import { openCheckpoint } from "./checkpoint.ts";
- * const checkpoint = await openCheckpoint(await openDiskSource("models/PixArt-Sigma-XL-2-512-MS"));
+ * const checkpoint = await openCheckpoint(await openDiskSource("models/pixstage-emoji"));
+ * console.assert(checkpoint.family === "alpha");
  * ```
  */
 export async function openDiskSource(

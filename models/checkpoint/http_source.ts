@@ -34,6 +34,7 @@ export interface HttpSourceOptions {
  *
  * @example A checkpoint on the hub
  * ```ts ignore
+ * // not run: asks the Hugging Face hub
  * import { listFiles } from "@huggingface/hub";
  * import { openHttpSource } from "./http_source.ts";
  *

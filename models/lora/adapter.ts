@@ -58,10 +58,11 @@ const METADATA_FIELD = "lora_adapter_metadata";
  * @throws {AdapterError} if it is not a LoRA of a transformer, or is incomplete.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { openDiskSource } from "../checkpoint/disk_source.ts";
  * import { openAdapter } from "./adapter.ts";
- * const adapter = await openAdapter(await openDiskSource("loras/sketch"));
+ * const adapter = await openAdapter(await openDiskSource("models/pixstage-emoji/loras/chalk"));
+ * console.assert(adapter.name === "chalk");
  * ```
  */
 export async function openAdapter(

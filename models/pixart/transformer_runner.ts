@@ -77,7 +77,7 @@ export interface PredictInputs {
  * An open PixArt transformer.
  *
  * @example One prediction
- * ```ts ignore
+ * ```ts
  * import { openComponent } from "../checkpoint/component.ts";
  * import { openDiskSource } from "../checkpoint/disk_source.ts";
  * import { PixArtTransformer } from "./transformer_runner.ts";
@@ -85,7 +85,7 @@ export interface PredictInputs {
  * import { tensor } from "../../artifacts/tensor.ts";
  * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
  *
- * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
+ * const source = await openDiskSource("models/pixstage-emoji");
  * const component = await openComponent(source, { component: "transformer" });
  * const config = PixArtTransformerConfig.parse(component.config);
  * await using transformer = PixArtTransformer.open(
@@ -93,9 +93,10 @@ export interface PredictInputs {
  *   config,
  *   await component.weights(),
  * );
- * const text = await transformer.prepareText(tensor("float32", [3, 4096], new Float32Array(3 * 4096)));
- * const latents = tensor("float32", [1, 4, 128, 128], new Float32Array(4 * 128 * 128));
- * const { shape } = await transformer.predict({ latents, timestep: 999, text }); // [1, 8, 128, 128]
+ * const text = await transformer.prepareText(tensor("float32", [3, 256], new Float32Array(3 * 256)));
+ * const latents = tensor("float32", [1, 4, 32, 32], new Float32Array(4 * 32 * 32));
+ * const { shape } = await transformer.predict({ latents, timestep: 999, text });
+ * console.assert(shape.join() === "1,8,32,32");
  * ```
  */
 export class PixArtTransformer implements AsyncDisposable {

@@ -19,20 +19,21 @@ import { positionBuckets } from "./position_buckets.ts";
  * An open T5 encoder.
  *
  * @example Encode one text with one layer's weights in memory at a time
- * ```ts ignore
+ * ```ts
  * import { openComponent } from "../checkpoint/component.ts";
  * import { openDiskSource } from "../checkpoint/disk_source.ts";
  * import { T5EncoderConfig } from "./encoder_config.ts";
  * import { T5Encoder } from "./encoder_runner.ts";
  * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
  *
- * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
+ * const source = await openDiskSource("models/pixstage-emoji");
  * const component = await openComponent(source, { component: "text_encoder" });
  * const config = T5EncoderConfig.parse(component.config);
  * await using encoder = await T5Encoder.open(new OnnxRuntimeNode(), config, await component.weights(), {
  *   residency: "stream",
  * });
- * const { shape } = await encoder.encode([71, 1712, 1]); // [3, 4096]
+ * const { shape } = await encoder.encode([71, 1712, 1]);
+ * console.assert(shape.join() === "3,256");
  * ```
  */
 export class T5Encoder implements AsyncDisposable {

@@ -18,7 +18,7 @@ import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segm
  * The open decoder of either autoencoder.
  *
  * @example Latents to a picture
- * ```ts ignore
+ * ```ts
  * import { AutoencoderConfig } from "./autoencoder_config.ts";
  * import { openComponent } from "../checkpoint/component.ts";
  * import { openDiskSource } from "../checkpoint/disk_source.ts";
@@ -26,11 +26,12 @@ import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segm
  * import { tensor } from "../../artifacts/tensor.ts";
  * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
  *
- * const component = await openComponent(await openDiskSource("models/taesd"));
+ * const component = await openComponent(await openDiskSource("models/pixstage-emoji/vae"));
  * const config = AutoencoderConfig.parse(component.config);
  * await using decoder = await VaeDecoder.open(new OnnxRuntimeNode(), config, await component.weights());
- * const latents = tensor("float32", [1, 4, 64, 64], new Float32Array(4 * 64 * 64));
- * const { shape } = await decoder.decode(latents); // [1, 3, 512, 512]
+ * const latents = tensor("float32", [1, 4, 8, 8], new Float32Array(4 * 8 * 8));
+ * const { shape } = await decoder.decode(latents);
+ * console.assert(shape.join() === "1,3,64,64");
  * ```
  */
 export class VaeDecoder implements AsyncDisposable {

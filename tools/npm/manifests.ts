@@ -30,12 +30,15 @@ const NOT_NEEDED = [
   "@preact/signals",
   "@preact/signals-core",
   "@seriousme/openapi-schema-validator",
+  "@types/shell-quote",
   "ai",
   "fast-check",
   "htm",
+  "marked",
   "openai",
   "playwright-core",
   "preact",
+  "shell-quote",
   "swagger-ui-dist",
 ];
 
