@@ -12,6 +12,8 @@ import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
 import { timestepOfSigma } from "../../schedulers/sigma_spacing.ts";
 import { trainingSchedule } from "../../schedulers/training_schedule.ts";
 
+/** Options that space noise levels directly, of which a schedule takes one. */
+export const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 const FRACTIONAL_TIMESTEP_LIMIT = 0.01;
 
 interface Run {
@@ -75,6 +77,21 @@ export function decidesTimestep(run: Run, scheduler: Scheduler, theirs: readonly
     return Math.abs(timestep - theirs[index]!) === 1 &&
       edges.some((edge) => Math.abs(fractional - edge) < EDGE);
   });
+}
+
+/**
+ * Returns whether the last bit of a noise level can decide a timestep: levels are spaced directly, and one is at
+ * the edge between two whole timesteps.
+ *
+ * @param run The run.
+ * @param scheduler The run's schedule in pixstage.
+ */
+export function canDecideTimestep(run: Run, scheduler: Scheduler): boolean {
+  const { timesteps } = scheduler;
+  return [...SPACINGS, "use_lu_lambdas"].some((spacing) => run.config[spacing] === true) &&
+    timesteps.some((timestep, at) =>
+      [-1, 1].some((off) => decidesTimestep(run, scheduler, timesteps.with(at, timestep + off)))
+    );
 }
 
 /** Rounding error of six operations in a difference of squares, as a fraction of the larger square. */
