@@ -11,6 +11,7 @@ import { goldenPath } from "../goldens.ts";
 import { type Configured, isRaisedForReason, namesReason } from "./known_refusals.ts";
 import { knownSchedulerDifference } from "./known_scheduler_differences.ts";
 import type { PipelineCall } from "./pipeline_call.ts";
+import { canDecideTimestep, isHalfwayRounded } from "./rounding_edges.ts";
 
 /** The outcome of a call whose results differ. */
 export interface PipelineDifference {
@@ -40,7 +41,8 @@ export function knownPipelineDifference(call: PipelineCall, what: PipelineDiffer
   const name = call.scheduler ?? String(own["_class_name"]);
   const run = { name, config: { ...own, ...call.options }, run: runOf(call), checkpoint: call.checkpoint };
   const known = knownSchedulerDifference({ ...run, ours, theirs });
-  if (known !== undefined || theirs === undefined) return known;
+  if (known !== undefined) return known;
+  if (theirs === undefined) return ours === undefined ? decidedByRounding(run) : undefined;
   const fault = FAULTS.find((one) => one.theirs.test(theirs) && one.holds(run));
   if (ours === undefined) return fault && `${fault.name}: an exception in diffusers`;
   const isOneStep = ONE_STEP.test(ours) && ONE_STEP_FAULT.holds(run);
@@ -48,6 +50,17 @@ export function knownPipelineDifference(call: PipelineCall, what: PipelineDiffer
   const isTwice = (isOneStep || namesReason(run, ours)) &&
     (fault !== undefined || isRaisedForReason(run, theirs));
   return isTwice ? "refused by both, for one of two reasons each" : undefined;
+}
+
+/** Returns the difference of a run in which the last bit of a noise level decides a timestep. */
+function decidedByRounding(run: Configured): string | undefined {
+  const scheduler = createScheduler(run.name, run.config, run.run);
+  if (canDecideTimestep(run, scheduler)) {
+    return "a timestep cut or rounded from a noise level of training, where the last bit decides";
+  }
+  return isHalfwayRounded(run, scheduler)
+    ? "the root of what rounding leaves: timesteps halfway down ancestral steps"
+    : undefined;
 }
 
 const ONE_STEP = /^invalid_value: Cannot denoise in one step: /;

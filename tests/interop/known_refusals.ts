@@ -6,6 +6,7 @@
  */
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
+import { SPACINGS } from "./rounding_edges.ts";
 
 /** A run that both sides refuse. */
 export interface RefusedRun {
@@ -26,8 +27,6 @@ interface Reason {
   readonly ours: RegExp;
   readonly theirs: RegExp;
 }
-
-const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 
 /** Custom timesteps together with an option that spaces noise levels. */
 function timestepsBeside(option: string, theirs: RegExp): Reason {

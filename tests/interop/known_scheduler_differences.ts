@@ -7,7 +7,7 @@
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
 import { isRefusedForOneReason, isRefusedForTwoReasons } from "./known_refusals.ts";
-import { decidesTimestep, isHalfwayOfRounding, isNextToPureNoise } from "./rounding_edges.ts";
+import { decidesTimestep, isHalfwayOfRounding, isNextToPureNoise, SPACINGS } from "./rounding_edges.ts";
 
 /** A run whose results differ. */
 export interface TraceSubject {
@@ -41,7 +41,6 @@ interface KnownDifference {
 
 const UNIPC = "UniPCMultistepScheduler";
 const SINGLESTEP = "DPMSolverSinglestepScheduler";
-const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 /**
  * The square root of float32's rounding error at 1, with a margin for the size of the noise; see
  * docs/parity.md.

@@ -109,7 +109,7 @@ def in_float64(recorder: Recorder, subject: dict) -> dict:
 def with_exact_roots(recorder: Recorder, subject: dict) -> dict:
     """The run with square roots rounded correctly, as torch's vector code does not; under zero terminal SNR that tells."""
     root = torch.Tensor.sqrt
-    torch.Tensor.sqrt = lambda tensor: torch.from_numpy(np.sqrt(tensor.numpy()))
+    torch.Tensor.sqrt = lambda tensor: torch.from_numpy(np.asarray(np.sqrt(tensor.numpy())))
     try:
         return recorder.run(subject)
     finally:

@@ -30,7 +30,7 @@ let index = 0;
 for await (const line of beyond.length > 0 ? source.floors(beyond.map(({ call }) => subjectOf(call))) : []) {
   const { call, deviations } = beyond[index++]!;
   const { share, what } = largestShare(deviations, floorsSchema.parse(JSON.parse(line)));
-  const rule = share <= 1 ? WITHIN_FLOOR : DIFFERS;
+  const rule = share <= 1 ? WITHIN_FLOOR : knownPipelineDifference(call, {}) ?? DIFFERS;
   tally.add(call.checkpoint, { rule, share, what }, subjectOf(call));
 }
 tally.report();

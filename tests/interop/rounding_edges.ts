@@ -12,6 +12,8 @@ import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
 import { timestepOfSigma } from "../../schedulers/sigma_spacing.ts";
 import { trainingSchedule } from "../../schedulers/training_schedule.ts";
 
+/** Options that space noise levels directly, of which a schedule takes one. */
+export const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 const FRACTIONAL_TIMESTEP_LIMIT = 0.01;
 
 interface Run {
@@ -77,6 +79,21 @@ export function decidesTimestep(run: Run, scheduler: Scheduler, theirs: readonly
   });
 }
 
+/**
+ * Returns whether the last bit of a noise level can decide a timestep: levels are spaced directly, and one is at
+ * the edge between two whole timesteps.
+ *
+ * @param run The run.
+ * @param scheduler The run's schedule in pixstage.
+ */
+export function canDecideTimestep(run: Run, scheduler: Scheduler): boolean {
+  const { timesteps } = scheduler;
+  return [...SPACINGS, "use_lu_lambdas"].some((spacing) => run.config[spacing] === true) &&
+    timesteps.some((timestep, at) =>
+      [-1, 1].some((off) => decidesTimestep(run, scheduler, timesteps.with(at, timestep + off)))
+    );
+}
+
 /** Rounding error of six operations in a difference of squares, as a fraction of the larger square. */
 const ROUNDED_SQUARES = 2 ** -20;
 
@@ -95,12 +112,27 @@ export function isHalfwayOfRounding(run: Run, scheduler: Scheduler, theirs: read
   const { logSigmas } = trainingSchedule(parsed(run.name, run.config));
   return theirs.every((timestep, call) => {
     if (call % 2 === 0) return Math.abs(timestep - timesteps[call]!) <= FRACTIONAL_TIMESTEP_LIMIT;
-    const [level, next] = [sigmas[call - 1]!, sigmas[call]!];
-    const [low, high] = [-ROUNDED_SQUARES, ROUNDED_SQUARES].map((off) => {
-      const down = next * Math.sqrt(Math.max((next / level) ** 2 + off, 0));
-      return timestepOfSigma(Math.sqrt(level * down), logSigmas);
-    });
+    const [low, high] = halfwayTimesteps(sigmas[call - 1]!, sigmas[call]!, logSigmas);
     return timestep >= low! - FRACTIONAL_TIMESTEP_LIMIT && timestep <= high! + FRACTIONAL_TIMESTEP_LIMIT;
+  });
+}
+
+/** Returns whether rounding alone moves a timestep halfway down an ancestral step by more than its limit. */
+export function isHalfwayRounded({ name, config }: Run, { sigmas = [] }: Scheduler): boolean {
+  if (name !== "KDPM2AncestralDiscreteScheduler") return false;
+  const { logSigmas } = trainingSchedule(parsed(name, config));
+  return sigmas.some((next, call) => {
+    if (call % 2 === 0 || next === 0) return false;
+    const [low, high] = halfwayTimesteps(sigmas[call - 1]!, next, logSigmas);
+    return high! - low! > FRACTIONAL_TIMESTEP_LIMIT;
+  });
+}
+
+/** Returns the lowest and the highest timestep that rounding allows halfway down an ancestral step. */
+function halfwayTimesteps(level: number, next: number, logSigmas: Float32Array): number[] {
+  return [-ROUNDED_SQUARES, ROUNDED_SQUARES].map((off) => {
+    const down = next * Math.sqrt(Math.max((next / level) ** 2 + off, 0));
+    return timestepOfSigma(Math.sqrt(level * down), logSigmas);
   });
 }
 

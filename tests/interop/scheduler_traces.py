@@ -119,7 +119,7 @@ def nudged(name: str, config: dict, run: dict, seed: int):
 def with_exact_roots(name: str, config: dict, run: dict):
     """The schedule under zero terminal SNR with square roots rounded correctly, as torch's vector code does not."""
     root = torch.Tensor.sqrt
-    torch.Tensor.sqrt = lambda tensor: torch.from_numpy(np.sqrt(tensor.numpy()))
+    torch.Tensor.sqrt = lambda tensor: torch.from_numpy(np.asarray(np.sqrt(tensor.numpy())))
     try:
         return lay_out(name, config, run)
     finally:
