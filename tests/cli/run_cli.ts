@@ -100,7 +100,8 @@ export function runTask(
   env: Readonly<Record<string, string>>,
   ...args: string[]
 ): Promise<CommandResult> {
-  return resultOf(start(folder, env, taskLine(...args)));
+  // The task keeps the folder of a surrounding npx otherwise.
+  return resultOf(start(folder, { INIT_CWD: folder, ...env }, taskLine(...args)));
 }
 
 /** Runs a command in a folder, and waits for its end. */
