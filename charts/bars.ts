@@ -6,6 +6,7 @@
  * @module
  */
 
+import { chart } from "./chart.ts";
 import { element, escapeMarkup } from "./markup.ts";
 import { axisScale, type AxisUnit } from "./scale.ts";
 import { CHART_STYLE, SERIES } from "./style.ts";
@@ -79,21 +80,8 @@ export function barChart({ title, unit, series, groups }: BarChart): string {
     y += height;
   }
   const height = bottom + 30;
-  return element(
-    "svg",
-    {
-      xmlns: "http://www.w3.org/2000/svg",
-      class: "chart",
-      viewBox: `0 0 ${WIDTH} ${height}`,
-      width: WIDTH,
-      height,
-      role: "img",
-      "aria-label": title,
-    },
-    element("style", {}, `${CHART_STYLE}svg.chart .value{font-size:11px}`),
-    element("rect", { width: WIDTH, height, fill: "var(--background)" }),
-    ...parts,
-  ) + "\n";
+  const style = `${CHART_STYLE}svg.chart .value{font-size:11px}`;
+  return chart(title, { width: WIDTH, height }, style, parts) + "\n";
 }
 
 /** Returns the values that there are, with the index of their series. */

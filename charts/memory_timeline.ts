@@ -8,6 +8,7 @@
  */
 
 import prettyBytes from "pretty-bytes";
+import { chart } from "./chart.ts";
 import { element, escapeMarkup } from "./markup.ts";
 import { axisScale, BYTES, type Scale, SECONDS } from "./scale.ts";
 import { CHART_STYLE, SERIES } from "./style.ts";
@@ -134,21 +135,7 @@ export function memoryTimeline(run: RunTimeline): string {
   top += 56;
   parts.push(...table(run.spans, top, colours, panels.includes(GPU)));
   const height = top + ROW * (run.spans.length + 1) + 8;
-  return element(
-    "svg",
-    {
-      xmlns: "http://www.w3.org/2000/svg",
-      class: "chart",
-      viewBox: `0 0 ${WIDTH} ${height}`,
-      width: WIDTH,
-      height,
-      role: "img",
-      "aria-label": `${run.title}: memory over time`,
-    },
-    element("style", {}, STYLE),
-    element("rect", { width: WIDTH, height, fill: "var(--background)" }),
-    ...parts,
-  );
+  return chart(`${run.title}: memory over time`, { width: WIDTH, height }, STYLE, parts);
 }
 
 /** Gives each stage a colour, so that nodes of one stage share it. */
