@@ -7,7 +7,7 @@
 import { Command, CommanderError } from "commander";
 import process, { stderr } from "node:process";
 import "./images/codecs_in_node.ts";
-import { bypassProxyOnLoopback } from "./artifacts/proxy.ts";
+import { bypassProxyOnLoopback } from "./network/proxy.ts";
 import project from "./deno.json" with { type: "json" };
 import { leaveInterrupts } from "./cli/interrupt.ts";
 import { describeError } from "./cli/name_option.ts";

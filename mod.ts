@@ -5,7 +5,7 @@
  */
 
 export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
-export { FetchError } from "./artifacts/fetch_bytes.ts";
+export { FetchError } from "./network/fetch_bytes.ts";
 export { FileError } from "./artifacts/file_error.ts";
 export { SafetensorsError } from "./artifacts/safetensors_error.ts";
 export { artifactId, decodeArtifact, encodeArtifact } from "./artifacts/artifact_file.ts";

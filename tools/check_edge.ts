@@ -22,8 +22,9 @@ const ENTRIES = ["web.ts"];
 
 /** Files in these folders that need a disk or a process and therefore have no mark. */
 const UNMARKED = [
-  /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|folder_facts|kernel|output_file|proxy|replace_file)\.ts$/,
+  /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|folder_facts|kernel|output_file|replace_file)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
+  /^network\/proxy\.ts$/,
   /^images\/codecs_in_node\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,

@@ -11,6 +11,7 @@
  */
 export const LAYERS: readonly string[] = [
   "errors",
+  "network",
   "artifacts",
   "random",
   "schedulers",
@@ -46,6 +47,7 @@ export const EDGE_SAFE: readonly string[] = [
   "graph",
   "images",
   "models",
+  "network",
   "random",
   "schedulers",
   "stages",

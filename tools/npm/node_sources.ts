@@ -20,6 +20,7 @@ export const PARTS: readonly string[] = [
   "hub",
   "images",
   "models",
+  "network",
   "pixstage",
   "queue",
   "random",

@@ -3,7 +3,7 @@
 import { ConnectionWatch, SilenceError } from "./connection_watch.ts";
 
 /** How long to wait for a server, and how often to try. */
-export interface PatientFetchOptions {
+export interface RetryingFetchOptions {
   /** Sends requests. The default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /** Milliseconds without an answer, or without its next chunk, after which a request is abandoned. */
@@ -27,12 +27,12 @@ const SLOWEST_UPLOAD = 20;
  * Returns a `fetch` that does not wait forever. It abandons a silent connection and retries. If a server is
  * busy, it retries after the time in `Retry-After`. Requests must be safe to send twice.
  *
- * @param options How patient it is.
+ * @param options How long to wait, and how often to try.
  * @returns The `fetch`. It throws what the platform's does, or a `SilenceError`. So does the body of its
  * answer.
  */
-export function patientFetch(
-  { fetch = globalThis.fetch, silenceMs, tries, onRetry }: PatientFetchOptions,
+export function retryingFetch(
+  { fetch = globalThis.fetch, silenceMs, tries, onRetry }: RetryingFetchOptions,
 ): (request: Request) => Promise<Response> {
   return async (request) => {
     const { url, method, headers, signal } = request;
