@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import { writeAtomically } from "../artifacts/atomically.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
 import { type PlannedTensor, safetensorsHeaderBytes } from "../artifacts/safetensors_layout.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import type { JsonObject } from "../artifacts/artifact.ts";

@@ -7,7 +7,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
-import { onDisk } from "../artifacts/file_error.ts";
+import { onDisk } from "../disk/file_error.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { parseValue } from "../errors/parse_value.ts";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { stdout } from "node:process";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
-import { onDisk } from "../artifacts/file_error.ts";
+import { onDisk } from "../disk/file_error.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { parseProvenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";

@@ -11,7 +11,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { permittedEnvironment } from "../runtime/permissions.ts";
+import { permittedEnvironment } from "../permissions/permission_sets.ts";
 import { EDGE_SAFE } from "./layers.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -22,7 +22,7 @@ const ENTRIES = ["web.ts"];
 
 /** Files in these folders that need a disk or a process and therefore have no mark. */
 const UNMARKED = [
-  /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|folder_facts|kernel|output_file|replace_file)\.ts$/,
+  /^artifacts\/files_on_disk\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
   /^network\/proxy\.ts$/,
   /^images\/codecs_in_node\.ts$/,

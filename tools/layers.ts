@@ -11,8 +11,11 @@
  */
 export const LAYERS: readonly string[] = [
   "errors",
+  "system",
+  "disk",
   "network",
   "artifacts",
+  "permissions",
   "random",
   "schedulers",
   "images",

@@ -7,7 +7,7 @@
 
 import { rmSync, writeSync } from "node:fs";
 import process from "node:process";
-import { startWorker } from "../../runtime/worker.ts";
+import { startWorker } from "../../system/worker.ts";
 import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
 import { openLocalPlace } from "./local_place.ts";
 import { type HostChannel, type HostReply, hostRequestSchema } from "./protocol.ts";

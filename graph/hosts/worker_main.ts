@@ -4,7 +4,7 @@
  * @module
  */
 
-import { listenInWorker } from "../../runtime/worker.ts";
+import { listenInWorker } from "../../system/worker.ts";
 import { openLocalPlace } from "./local_place.ts";
 import type { HostChannel, HostReply } from "./protocol.ts";
 import { hostStages } from "./stage_host.ts";

@@ -8,9 +8,9 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { writeAtomically } from "../../artifacts/atomically.ts";
-import { checkRoom } from "../../artifacts/disk_room.ts";
-import { onDisk } from "../../artifacts/file_error.ts";
+import { writeAtomically } from "../../disk/atomic_write.ts";
+import { checkRoom } from "../../disk/free_space.ts";
+import { onDisk } from "../../disk/file_error.ts";
 import type { FloatDType } from "../../artifacts/half_precision.ts";
 import {
   plannedBytes,

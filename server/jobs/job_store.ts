@@ -8,7 +8,7 @@
 
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { FileError } from "../../artifacts/file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 import { type Log, noLog } from "../log.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { openJobDatabase, replaceDatabase } from "./job_database.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError } from "../../artifacts/file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { ApiError } from "../api_error.ts";
 import { FairQueue } from "./fair_queue.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { FileError } from "../../artifacts/file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";

@@ -6,7 +6,7 @@ import type { RunEvent } from "../../graph/events.ts";
 import { localRun } from "../../local.ts";
 import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
 import type { Residency } from "../../models/segments.ts";
-import { giveBackUnused } from "../../runtime/freed_memory.ts";
+import { giveBackUnused } from "../../system/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 import { LINUX, needing } from "../needing.ts";
 

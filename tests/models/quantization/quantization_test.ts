@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { fc } from "../../random.ts";
 import { join } from "node:path";
-import { writeAtomically } from "../../../artifacts/atomically.ts";
-import { readSafetensorsFile } from "../../../artifacts/disk.ts";
-import { FileError } from "../../../artifacts/file_error.ts";
+import { writeAtomically } from "../../../disk/atomic_write.ts";
+import { readSafetensorsFile } from "../../../artifacts/files_on_disk.ts";
+import { FileError } from "../../../disk/file_error.ts";
 import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
 import { type Component, openComponent } from "../../../models/checkpoint/component.ts";

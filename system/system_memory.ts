@@ -7,7 +7,7 @@
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { availableMemory, platform } from "node:process";
-import { readKernelFile } from "../artifacts/kernel.ts";
+import { readKernelFile } from "./kernel.ts";
 
 /** Memory in bytes. */
 export interface SystemMemory {

@@ -8,7 +8,7 @@
 import type { Stats } from "node:fs";
 import { open, readlink, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { writeAtomically, writeChunks, type WriteOptions } from "./atomically.ts";
+import { writeAtomically, writeChunks, type WriteOptions } from "./atomic_write.ts";
 import { FileError, onDisk } from "./file_error.ts";
 
 /** Maximum number of links that operating systems follow to find a file. */

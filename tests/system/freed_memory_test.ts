@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { giveBackUnused } from "../../runtime/freed_memory.ts";
+import { giveBackUnused } from "../../system/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { LINUX, needing } from "../needing.ts";

@@ -11,7 +11,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { getSystemErrorName, promisify } from "node:util";
-import { type CFunction, findCFunction } from "./c_library.ts";
+import { type CFunction, findCFunction } from "../system/c_library.ts";
 import { FileError, onDisk } from "./file_error.ts";
 
 const POLL_MS = 100;

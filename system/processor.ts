@@ -6,7 +6,7 @@
 
 import { availableParallelism, cpus } from "node:os";
 import { arch, platform } from "node:process";
-import { readKernelFile } from "../artifacts/kernel.ts";
+import { readKernelFile } from "./kernel.ts";
 
 /** A processor. */
 export interface Processor {

@@ -6,7 +6,7 @@ import {
   removeFault,
   type StoreFault,
   verifyStore,
-} from "../../../artifacts/store/folder_care.ts";
+} from "../../../artifacts/store/folder_maintenance.ts";
 import { partialPath, shardPath } from "../../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../../artifacts/store/folder_store.ts";
 import type { StoreDamage } from "../../../artifacts/store/store.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { holdsNeeded } from "./permissions.ts";
+import { holdsNeeded } from "./permission_sets.ts";
 
 /** The kinds of permissions, and why a run needs each of them. */
 export const PERMISSIONS = {

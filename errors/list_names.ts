@@ -9,7 +9,7 @@ const SHOWN = 8;
  * @param names The names.
  * @returns E.g. `a, b and c`, or `nothing` for an empty list.
  */
-export function someNames(names: Iterable<string>): string {
+export function listNames(names: Iterable<string>): string {
   const all = [...names];
   if (all.length === 0) return "nothing";
   const shown = all.slice(0, SHOWN);

@@ -7,7 +7,7 @@
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { findCFunction } from "../artifacts/c_library.ts";
+import { findCFunction } from "./c_library.ts";
 
 /** glibc's name for the size from which a memory block gets its own mapping (malloc.h). */
 const M_MMAP_THRESHOLD = -3;

@@ -30,7 +30,7 @@ export interface BlockModulation {
 }
 
 /** The parameters of a block. */
-export interface HalfBlockOptions {
+export interface Float16BlockOptions {
   /** Name of its module. */
   readonly module: string;
   readonly width: number;
@@ -62,11 +62,11 @@ export interface HalfBlockOptions {
  * @param options Its parameters.
  * @returns The rows after the block.
  */
-export function halfBlock(
+export function float16Block(
   layers: Layers,
   hidden: Value,
   modulation: BlockModulation,
-  options: HalfBlockOptions,
+  options: Float16BlockOptions,
 ): Value {
   const { module, width, heads, bias, epsilon, activation, perturb, branches, text, textWidth, textLengths } =
     options;

@@ -7,9 +7,9 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import type { Artifact } from "./artifact.ts";
 import { decodeArtifact, encodeArtifactChunks } from "./artifact_file.ts";
-import type { WriteOptions } from "./atomically.ts";
-import { FileError, onDisk } from "./file_error.ts";
-import { writeOutputFile } from "./output_file.ts";
+import type { WriteOptions } from "../disk/atomic_write.ts";
+import { FileError, onDisk } from "../disk/file_error.ts";
+import { writeOutputFile } from "../disk/output_file.ts";
 import { decodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
 import { readSafetensorsHeader, type SafetensorsHeader } from "./safetensors_header.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { keepAliveMs, keepAliveSchema } from "../../runtime/duration.ts";
+import { keepAliveMs, keepAliveSchema } from "../../pixstage/duration.ts";
 import { fc } from "../random.ts";
 
 Deno.test("durations have the format of Ollama's keep_alive", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceFile, whileBusy } from "../../artifacts/replace_file.ts";
+import { replaceFile, whileBusy } from "../../disk/replace_file.ts";
 import { inFolder } from "../cli/run_cli.ts";
 
 Deno.test("replaceFile() replaces an existing file", () =>

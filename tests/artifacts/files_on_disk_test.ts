@@ -3,15 +3,15 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { writeAtomically } from "../../artifacts/atomically.ts";
+import { writeAtomically } from "../../disk/atomic_write.ts";
 import {
   readArtifact,
   readFileRange,
   readSafetensorsFile,
   readSafetensorsFileHeader,
   writeArtifact,
-} from "../../artifacts/disk.ts";
-import { FileError } from "../../artifacts/file_error.ts";
+} from "../../artifacts/files_on_disk.ts";
+import { FileError } from "../../disk/file_error.ts";
 import { SafetensorsError } from "../../artifacts/safetensors_error.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { needing } from "../needing.ts";

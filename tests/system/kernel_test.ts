@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LINUX, needing } from "../needing.ts";
 
-const KERNEL = new URL("../../artifacts/kernel.ts", import.meta.url).href;
+const KERNEL = new URL("../../system/kernel.ts", import.meta.url).href;
 const MEMORY = new URL("../../runtime/memory.ts", import.meta.url).href;
 
 /** Runs a module that imports the kernel's files and signals, with the given flags. */

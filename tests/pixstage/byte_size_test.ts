@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { diskSize, memorySize } from "../../runtime/byte_size.ts";
+import { diskSize, memorySize } from "../../pixstage/byte_size.ts";
 
 /** Sizes with a unit, which all options parse in the same way. */
 const SIZES: readonly (readonly [text: string, bytes: number])[] = [

@@ -3,16 +3,16 @@
 import type { ArtifactStore, RunStore } from "./store.ts";
 
 /**
- * Reads artifacts that a store lacks from a spare one. Everything else goes to the store itself, including
+ * Reads artifacts that a store lacks from a fallback. Everything else goes to the store itself, including
  * `has`, which tells whether processes that open the store's folder find the artifact there.
  *
  * @param store The store.
- * @param spare A store for what the first one could not take.
+ * @param fallback A store with artifacts that the first one could not take.
  */
-export function withSpare(store: RunStore, spare: Pick<ArtifactStore, "get">): RunStore {
+export function withFallback(store: RunStore, fallback: Pick<ArtifactStore, "get">): RunStore {
   return {
     ...(store.folder === undefined ? {} : { folder: store.folder }),
-    get: async (id, options) => await store.get(id, options) ?? await spare.get(id, options),
+    get: async (id, options) => await store.get(id, options) ?? await fallback.get(id, options),
     put: (artifact) => store.put(artifact),
     has: (id) => store.has(id),
     delete: (id) => store.delete(id),
