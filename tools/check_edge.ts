@@ -31,7 +31,7 @@ const UNMARKED = [
   /^graph\/hosts\/(local_place|module_command|parent_watch|process_main|stage_permissions|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
   /^models\/quantization\/(default_folder|open_quantized|quantized_folder|write_quantized)\.ts$/,
-  /^models\/rehearsal\/write_rehearsal\.ts$/,
+  /^models\/synthetic\/write_checkpoint\.ts$/,
 ];
 
 /** Generated files, which are checked through the files that import them. */
