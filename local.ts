@@ -7,7 +7,7 @@
 import "./images/codecs_in_node.ts";
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
-import { writeOutputFile } from "./artifacts/output_file.ts";
+import { writeOutputFile } from "./disk/output_file.ts";
 import { defaultStoreFolder } from "./artifacts/store/default_folder.ts";
 import { MemoryStore } from "./artifacts/store/memory_store.ts";
 import type { RunStore } from "./artifacts/store/store.ts";
@@ -25,8 +25,8 @@ import { DEFAULT_MODEL, LocalModels, type LocalModelsOptions } from "./hub/local
 import { Pixstage } from "./pixstage/pixstage.ts";
 import { executorAt, isExecutorAddress } from "./queue/executor_at.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
-import { systemMemory } from "./runtime/system_memory.ts";
-import { startWorker } from "./runtime/worker.ts";
+import { systemMemory } from "./system/system_memory.ts";
+import { startWorker } from "./system/worker.ts";
 import { builtInStages } from "./stages/mod.ts";
 
 /** The sources of a run's checkpoints, its device, and the things to keep between runs. */

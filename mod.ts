@@ -5,11 +5,11 @@
  */
 
 export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
-export { FetchError } from "./artifacts/fetch_bytes.ts";
-export { FileError } from "./artifacts/file_error.ts";
+export { FetchError } from "./network/fetch_bytes.ts";
+export { FileError } from "./disk/file_error.ts";
 export { SafetensorsError } from "./artifacts/safetensors_error.ts";
 export { artifactId, decodeArtifact, encodeArtifact } from "./artifacts/artifact_file.ts";
-export { readArtifact, writeArtifact } from "./artifacts/disk.ts";
+export { readArtifact, writeArtifact } from "./artifacts/files_on_disk.ts";
 export { FolderStore } from "./artifacts/store/folder_store.ts";
 export { HttpStore, type HttpStoreOptions, StoreRequestError } from "./artifacts/store/http_store.ts";
 export { MemoryStore } from "./artifacts/store/memory_store.ts";

@@ -7,7 +7,7 @@
  */
 
 export type { DType } from "./artifacts/dtype.ts";
-export { readSafetensorsFile, readSafetensorsFileHeader } from "./artifacts/disk.ts";
+export { readSafetensorsFile, readSafetensorsFileHeader } from "./artifacts/files_on_disk.ts";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./artifacts/safetensors.ts";
 export { SafetensorsError } from "./artifacts/safetensors_error.ts";
 export { parseSafetensorsHeader, type SafetensorsHeader } from "./artifacts/safetensors_header.ts";

@@ -30,7 +30,7 @@ import { builtInStages } from "./stages/mod.ts";
 
 export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
 export { artifactId, decodeArtifact, encodeArtifact } from "./artifacts/artifact_file.ts";
-export { FetchError } from "./artifacts/fetch_bytes.ts";
+export { FetchError } from "./network/fetch_bytes.ts";
 export { HttpStore, type HttpStoreOptions } from "./artifacts/store/http_store.ts";
 export { MemoryStore } from "./artifacts/store/memory_store.ts";
 export { type Tensor, tensor } from "./artifacts/tensor.ts";

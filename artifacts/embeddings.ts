@@ -13,7 +13,7 @@ import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
-import { someNames } from "./some_names.ts";
+import { listNames } from "../errors/list_names.ts";
 import { type Tensor, tensor } from "./tensor.ts";
 
 /** The metadata of embeddings. Files from other programs have none of it. */
@@ -137,7 +137,7 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
   if (!embeds || !mask) {
     throw new ArtifactError(
       `Cannot use embeddings: they must contain the tensors ${embedsName} and ${maskName}, but contain ${
-        someNames(Object.keys(artifact.tensors))
+        listNames(Object.keys(artifact.tensors))
       }`,
     );
   }

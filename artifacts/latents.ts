@@ -12,7 +12,7 @@ import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
-import { someNames } from "./some_names.ts";
+import { listNames } from "../errors/list_names.ts";
 import { type Tensor, tensor } from "./tensor.ts";
 
 /** The metadata of latents. Files from other programs have none of it. */
@@ -50,7 +50,7 @@ export function unpackLatents(artifact: Artifact, channels?: number): Tensor<"fl
   if (!latents) {
     throw new ArtifactError(
       `Cannot use latents: the file must contain a tensor "latents", but contains ${
-        someNames(Object.keys(artifact.tensors))
+        listNames(Object.keys(artifact.tensors))
       }`,
     );
   }

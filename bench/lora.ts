@@ -11,7 +11,7 @@
 import { join } from "node:path";
 import { cpuUsage } from "node:process";
 import { parseArgs } from "node:util";
-import { writeAtomically } from "../artifacts/atomically.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
 import { fromFloat32 } from "../artifacts/half_precision.ts";
 import { encodeSafetensors } from "../artifacts/safetensors.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";

@@ -15,7 +15,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { writeAtomically } from "../artifacts/atomically.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { InlineExecutor } from "../graph/executors/inline.ts";
 import type { Executor } from "../graph/executors/executor.ts";

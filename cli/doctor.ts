@@ -8,7 +8,7 @@ import { Command } from "commander";
 import { stdout } from "node:process";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { DEFAULT_MODEL } from "../hub/embedded_model.ts";
-import { denoPermissions } from "../runtime/deno_permissions.ts";
+import { denoPermissions } from "../permissions/granted_permissions.ts";
 import { describeFindings, permissionFindings } from "./doctor/permission_findings.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { writeLine } from "./standard_streams.ts";

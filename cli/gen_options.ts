@@ -30,7 +30,7 @@ import { hubView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
 import type { Residency } from "../models/segments.ts";
-import { memorySize } from "../runtime/byte_size.ts";
+import { memorySize } from "../pixstage/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { reportFile } from "./memory_timeline.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
@@ -38,7 +38,7 @@ import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
-import { systemMemory } from "../runtime/system_memory.ts";
+import { systemMemory } from "../system/system_memory.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
 

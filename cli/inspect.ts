@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { stdout } from "node:process";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
-import { onDisk } from "../artifacts/file_error.ts";
+import { onDisk } from "../disk/file_error.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { parseProvenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
@@ -18,7 +18,7 @@ import type { ReadFile } from "../graph/run_options.ts";
 import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";
-import { findMade } from "./find_made.ts";
+import { findProvenance } from "./find_provenance.ts";
 import { inspectAdapter } from "./inspect_adapter.ts";
 import { writeLine } from "./standard_streams.ts";
 import { openFolderStore } from "./run_store.ts";
@@ -45,7 +45,7 @@ async function inspect(name: string, store: string | undefined): Promise<JsonObj
   const path = userPath(name);
   const isId = /^[0-9a-f]{4,64}$/i.test(name) && !await stat(path).catch(() => undefined);
   if (isId) {
-    const made = await findMade(name, openFolderStore(store));
+    const made = await findProvenance(name, openFolderStore(store));
     return "artifact" in made ? await describeArtifact(made) : {};
   }
   const found = await onDisk("read", path, stat(path));

@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { pid, platform } from "node:process";
 import type { Readable, Writable } from "node:stream";
 import { moduleCommand } from "../graph/hosts/module_command.ts";
-import { heldFlags, PROJECT } from "../runtime/permissions.ts";
+import { heldFlags, PROJECT } from "../permissions/permission_sets.ts";
 
 /** Memory at one moment, in bytes. */
 export interface TimedMemory {

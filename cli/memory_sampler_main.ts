@@ -7,7 +7,7 @@
  */
 
 import process, { pid, stdin, stdout } from "node:process";
-import { listKernelFolder, readKernelFile } from "../artifacts/kernel.ts";
+import { listKernelFolder, readKernelFile } from "../system/kernel.ts";
 import { GpuMemory } from "../runtime/gpu_memory.ts";
 import { residentBytesOf } from "../runtime/memory.ts";
 

@@ -15,7 +15,7 @@ import project from "../deno.json" with { type: "json" };
 import type { RunEvent } from "../graph/events.ts";
 import type { RunResult } from "../graph/run_options.ts";
 import { type Device, providerOf } from "../runtime/device.ts";
-import { processor } from "../runtime/processor.ts";
+import { processor } from "../system/processor.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { MemorySampler } from "./memory_sampler.ts";
 import { writeOutput } from "./output.ts";

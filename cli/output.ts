@@ -5,7 +5,7 @@
  */
 
 import { stderr, stdout } from "node:process";
-import { checkOutputFile, checkOutputFolder, writeOutputFile } from "../artifacts/output_file.ts";
+import { checkOutputFile, checkOutputFolder, writeOutputFile } from "../disk/output_file.ts";
 import { writeLine, writeStdout } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder, userPath } from "./user_path.ts";

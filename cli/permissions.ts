@@ -8,7 +8,12 @@
  */
 
 import process, { stderr, stdout } from "node:process";
-import { changedSet, PERMISSION_SETS, permissionFlags, permissionSet } from "../runtime/permissions.ts";
+import {
+  changedSet,
+  PERMISSION_SETS,
+  permissionFlags,
+  permissionSet,
+} from "../permissions/permission_sets.ts";
 
 if (import.meta.main) {
   const [, , wanted, ...changes] = process.argv;

@@ -5,7 +5,7 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { onDisk } from "../artifacts/file_error.ts";
+import { onDisk } from "../disk/file_error.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 

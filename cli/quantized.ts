@@ -14,7 +14,7 @@ import {
   type QuantizedEntry,
   removeQuantized,
 } from "../models/quantization/quantized_folder.ts";
-import { diskSize } from "../runtime/byte_size.ts";
+import { diskSize } from "../pixstage/byte_size.ts";
 import { isCurrent } from "../models/quantization/recipe.ts";
 import { wholeId } from "./whole_id.ts";
 import { byteSize } from "./option_values.ts";

@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { stdout } from "node:process";
-import { onDisk } from "../artifacts/file_error.ts";
+import { onDisk } from "../disk/file_error.ts";
 import { nearest } from "../errors/nearest.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";

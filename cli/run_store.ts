@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import { fetchNamingProxy } from "../artifacts/proxy.ts";
+import { fetchNamingProxy } from "../network/proxy.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { HttpStore } from "../artifacts/store/http_store.ts";

@@ -6,7 +6,7 @@
 
 import { basename, dirname, join } from "node:path";
 import type { Artifact } from "../artifacts/artifact.ts";
-import { isStream } from "../artifacts/output_file.ts";
+import { isStream } from "../disk/output_file.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { encodePicture, type PictureFormat, pictureFormatOf } from "../images/picture.ts";

@@ -9,8 +9,8 @@ import { writeSync } from "node:fs";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import process, { stderr } from "node:process";
-import { FileError } from "../artifacts/file_error.ts";
-import { checkOutputFolder } from "../artifacts/output_file.ts";
+import { FileError } from "../disk/file_error.ts";
+import { checkOutputFolder } from "../disk/output_file.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { isS3Address } from "../artifacts/store/s3_address.ts";
 import { ANY_HOST, isLoopback } from "../server/access.ts";
@@ -24,8 +24,8 @@ import { jsonLog } from "../server/log.ts";
 import { loadMcp } from "../server/routes/mcp.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import type { Device } from "../runtime/device.ts";
-import { diskSize, memorySize } from "../runtime/byte_size.ts";
-import { keepAliveMs } from "../runtime/duration.ts";
+import { diskSize, memorySize } from "../pixstage/byte_size.ts";
+import { keepAliveMs } from "../pixstage/duration.ts";
 import { memoryOptions } from "./gen_options.ts";
 import { modelEntry } from "./model_entry.ts";
 import { openS3Store } from "./run_store.ts";
@@ -56,6 +56,7 @@ interface ServeOptions {
   readonly storeSize?: number;
   readonly storeMaxAge?: number;
   readonly queue?: string;
+  readonly concurrency?: number;
   readonly lanes?: number;
   readonly maxQueue?: number;
   readonly device: readonly Device[];
@@ -110,10 +111,11 @@ export function serveCommand(): Command {
       queueText,
     )
     .option(
-      "--lanes <n>",
+      "--concurrency <n>",
       "number of graphs that run at once (default: one per device, or 32 with --queue)",
       wholeNumber(1),
     )
+    .addOption(new Option("--lanes <n>", "former name of --concurrency").argParser(wholeNumber(1)).hideHelp())
     .option("--max-queue <n>", "maximum number of waiting jobs", wholeNumber(1))
     .option(
       "--device <name,...>",
@@ -198,6 +200,7 @@ async function serve(options: ServeOptions): Promise<void> {
     storeMaxAge,
     queue,
     lanes,
+    concurrency = lanes,
     maxQueue,
     device,
     threads,
@@ -250,7 +253,7 @@ async function serve(options: ServeOptions): Promise<void> {
     storeBytes: storeSize,
     storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,
     queue,
-    lanes,
+    concurrency,
     device,
     threads,
     residency,

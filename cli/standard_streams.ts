@@ -9,7 +9,7 @@ import { write } from "node:fs";
 import { stderr, stdout } from "node:process";
 import type { Writable } from "node:stream";
 import { promisify } from "node:util";
-import { FileError, onDisk } from "../artifacts/file_error.ts";
+import { FileError, onDisk } from "../disk/file_error.ts";
 import { systemCode } from "../errors/foreign_error.ts";
 
 /** Name of the standard output in errors. */

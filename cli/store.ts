@@ -7,12 +7,12 @@
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
 import prettyBytes from "pretty-bytes";
-import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
+import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_maintenance.ts";
 import type { FolderStore } from "../artifacts/store/folder_store.ts";
 import { isS3Address } from "../artifacts/store/s3_address.ts";
 import { S3Store } from "../artifacts/store/s3_store.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
-import { diskSize } from "../runtime/byte_size.ts";
+import { diskSize } from "../pixstage/byte_size.ts";
 import { wholeId } from "./whole_id.ts";
 import { byteSize } from "./option_values.ts";
 import { openFolderStore, openS3Store } from "./run_store.ts";

@@ -7,7 +7,7 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { writeAtomically } from "../artifacts/atomically.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
 import { openRecord, sealRecord } from "../artifacts/store/sealed_record.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import { fingerprint } from "../models/checkpoint/fingerprint.ts";

@@ -7,8 +7,8 @@
 
 import type { Artifact } from "../artifacts/artifact.ts";
 import { encodeArtifactChunks } from "../artifacts/artifact_file.ts";
-import { readArtifact, readFileRange, readSafetensorsFileHeader } from "../artifacts/disk.ts";
-import { writeOutputFile } from "../artifacts/output_file.ts";
+import { readArtifact, readFileRange, readSafetensorsFileHeader } from "../artifacts/files_on_disk.ts";
+import { writeOutputFile } from "../disk/output_file.ts";
 import { isPictureFile } from "../images/picture.ts";
 import { readPictureArtifact } from "../images/picture_artifact.ts";
 import { parseProvenance, type Provenance, provenanceText } from "./provenance.ts";

@@ -10,10 +10,10 @@
 
 import { link, mkdir, readFile, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { writeAtomically } from "../artifacts/atomically.ts";
-import { replaceFile } from "../artifacts/replace_file.ts";
-import { FileError, onDisk } from "../artifacts/file_error.ts";
-import { someNames } from "../artifacts/some_names.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
+import { replaceFile } from "../disk/replace_file.ts";
+import { FileError, onDisk } from "../disk/file_error.ts";
+import { listNames } from "../errors/list_names.ts";
 import { parseModelIndex } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { WantedWeights, WeightFiles } from "../models/checkpoint/weight_files.ts";
@@ -132,7 +132,7 @@ export class CachedCommit {
       throw new HubError(
         "unsupported",
         `Cannot use ${model}: it must be in diffusers' folder layout, with model_index.json, or config.json of a ` +
-          `component, but it contains ${someNames(files.keys())}`,
+          `component, but it contains ${listNames(files.keys())}`,
       );
     }
     const missing = await this.#missing(smallFiles(has, variant));

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { fetchFailure } from "../artifacts/fetch_failure.ts";
-import { proxyInUse } from "../artifacts/proxy.ts";
+import { fetchFailure } from "../network/fetch_failure.ts";
+import { proxyInUse } from "../network/proxy.ts";
 import { PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
 import type { HubAccess } from "./hub_settings.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { ConnectionWatch } from "../artifacts/connection_watch.ts";
+import { ConnectionWatch } from "../network/connection_watch.ts";
 import { permissionError } from "../errors/permission_error.ts";
 import { HubError, refusedBy, unreachable } from "./hub_error.ts";
 import type { HubAccess } from "./hub_settings.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FileError } from "../artifacts/file_error.ts";
+import { FileError } from "../disk/file_error.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import { type FindWeights, loneComponent } from "../models/checkpoint/component.ts";

@@ -6,7 +6,7 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { onDisk } from "../artifacts/file_error.ts";
+import { onDisk } from "../disk/file_error.ts";
 import type { ModelEntry } from "./listed_models.ts";
 
 const ENDING = ".safetensors";

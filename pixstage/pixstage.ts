@@ -10,7 +10,7 @@
 import type { Artifact } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
-import { withSpare } from "../artifacts/store/spare_store.ts";
+import { withFallback } from "../artifacts/store/fallback_store.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import type { GraphDocumentInput, GraphInput } from "../graph/document.ts";
@@ -27,7 +27,7 @@ import type { MadeArtifact, ReadFile, RunOptions, RunResult } from "../graph/run
 import { textToImage, type TextToImageOptions } from "../graph/text_to_image.ts";
 import { pictureArtifact, readPictureArtifact } from "../images/picture_artifact.ts";
 import type { Pixels } from "../images/pixels.ts";
-import { memorySize } from "../runtime/byte_size.ts";
+import { memorySize } from "./byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { Embeddings, Image, Latents, type ResultFiles } from "./results.ts";
 
@@ -136,7 +136,7 @@ export class Pixstage implements AsyncDisposable {
   /** @param options The options. `open()` fills in all of them. */
   constructor(options: PixstageOptions) {
     this.#options = options;
-    this.#store = withSpare(options.store ?? new MemoryStore(), this.#spare);
+    this.#store = withFallback(options.store ?? new MemoryStore(), this.#spare);
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fetchNamingProxy } from "../artifacts/proxy.ts";
+import { fetchNamingProxy } from "../network/proxy.ts";
 import type { Executor } from "../graph/executors/executor.ts";
 import { HttpExecutor } from "../graph/executors/http.ts";
 import { isQueueAddress } from "./address.ts";

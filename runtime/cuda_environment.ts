@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { loadsLibrary } from "../artifacts/c_library.ts";
+import { loadsLibrary } from "../system/c_library.ts";
 
 /** The file next to ONNX Runtime's libraries that records what was installed. */
 export const CUDA_RECORD = "pixstage-cuda.json";

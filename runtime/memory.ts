@@ -5,7 +5,7 @@
  */
 
 import { memoryUsage, platform, resourceUsage } from "node:process";
-import { readKernelFile, writeKernelFile } from "../artifacts/kernel.ts";
+import { readKernelFile, writeKernelFile } from "../system/kernel.ts";
 import type { MemoryFigures } from "./runtime.ts";
 
 /**

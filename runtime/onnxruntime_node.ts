@@ -12,7 +12,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession } from "onnxruntime-node";
 import { prepareCuda } from "./cuda_environment.ts";
 import { type Device, DeviceError, deviceTraits, missingReason, providerOf } from "./device.ts";
-import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
+import { giveBackUnused, returnLargeBlocks } from "../system/freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";

@@ -7,7 +7,7 @@
  */
 
 import type { InferenceSession, InferenceSessionFactory } from "onnxruntime-common";
-import { fetchBytes } from "../artifacts/fetch_bytes.ts";
+import { fetchBytes } from "../network/fetch_bytes.ts";
 import { deviceTraits } from "./device.ts";
 import { joinParts, parseFilePart } from "./file_part.ts";
 import { KeptSessions } from "./kept_sessions.ts";

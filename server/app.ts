@@ -14,7 +14,7 @@ import { requestId } from "hono/request-id";
 import { routePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import { getPath } from "hono/utils/url";
-import { FileError } from "../artifacts/file_error.ts";
+import { FileError } from "../disk/file_error.ts";
 import { requireAllowedHost, requireKey, requireOwnOrigin } from "./access.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext, ServerEnv } from "./context.ts";

@@ -6,8 +6,8 @@
 
 import { createHash } from "node:crypto";
 import { open, stat } from "node:fs/promises";
-import { writeAtomically } from "../artifacts/atomically.ts";
-import { readSafetensorsFileHeader } from "../artifacts/disk.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
+import { readSafetensorsFileHeader } from "../artifacts/files_on_disk.ts";
 import { LENGTH_BYTES, LONGEST_HEADER } from "../artifacts/safetensors_header.ts";
 import { SafetensorsError } from "../artifacts/safetensors_error.ts";
 import { partialPath, shardPath } from "../artifacts/store/folder_layout.ts";

@@ -1,4 +1,4 @@
-import { readKernelFile } from "../artifacts/kernel.ts";
+import { readKernelFile } from "../system/kernel.ts";
 
 /** Milliseconds between two checks of the event loop. */
 const EVERY_MS = 10;

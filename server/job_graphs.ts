@@ -5,7 +5,7 @@
  */
 
 import { outlineOfFile } from "../artifacts/artifact_file.ts";
-import { readSafetensorsFileHeader } from "../artifacts/disk.ts";
+import { readSafetensorsFileHeader } from "../artifacts/files_on_disk.ts";
 import { asJson, canonicalJson } from "../artifacts/canonical_json.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphDocument } from "../graph/document.ts";

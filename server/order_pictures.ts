@@ -5,7 +5,7 @@
  */
 
 import type { PictureRequestInput } from "../graph/picture_request.ts";
-import { keepAliveMs } from "../runtime/duration.ts";
+import { keepAliveMs } from "../pixstage/duration.ts";
 import { ApiError } from "./api_error.ts";
 import type { PlanningContext, ServerContext } from "./context.ts";
 import { findModel, orderOf, pictureGraph, type RequestPictures } from "./job_graphs.ts";

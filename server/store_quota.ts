@@ -6,8 +6,8 @@
  */
 
 import { statfs } from "node:fs/promises";
-import { collectGarbage } from "../artifacts/store/folder_care.ts";
-import { FileError } from "../artifacts/file_error.ts";
+import { collectGarbage } from "../artifacts/store/folder_maintenance.ts";
+import { FileError } from "../disk/file_error.ts";
 import type { FolderStore } from "../artifacts/store/folder_store.ts";
 import { ApiError } from "./api_error.ts";
 import type { Log } from "./log.ts";

@@ -11,7 +11,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { permittedEnvironment } from "../runtime/permissions.ts";
+import { permittedEnvironment } from "../permissions/permission_sets.ts";
 import { EDGE_SAFE } from "./layers.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -22,15 +22,16 @@ const ENTRIES = ["web.ts"];
 
 /** Files in these folders that need a disk or a process and therefore have no mark. */
 const UNMARKED = [
-  /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|folder_facts|kernel|output_file|proxy|replace_file)\.ts$/,
+  /^artifacts\/files_on_disk\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
+  /^network\/proxy\.ts$/,
   /^images\/codecs_in_node\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,
-  /^graph\/hosts\/(local_place|module_command|parent_watch|process_main|stage_permissions|worker_main)\.ts$/,
+  /^graph\/hosts\/(local_environment|module_command|parent_watch|process_main|stage_permissions|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
   /^models\/quantization\/(default_folder|open_quantized|quantized_folder|write_quantized)\.ts$/,
-  /^models\/rehearsal\/write_rehearsal\.ts$/,
+  /^models\/synthetic\/write_checkpoint\.ts$/,
 ];
 
 /** Generated files, which are checked through the files that import them. */

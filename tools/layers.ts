@@ -11,7 +11,11 @@
  */
 export const LAYERS: readonly string[] = [
   "errors",
+  "system",
+  "disk",
+  "network",
   "artifacts",
+  "permissions",
   "random",
   "schedulers",
   "images",
@@ -46,6 +50,7 @@ export const EDGE_SAFE: readonly string[] = [
   "graph",
   "images",
   "models",
+  "network",
   "random",
   "schedulers",
   "stages",

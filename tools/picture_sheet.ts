@@ -8,7 +8,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { writeAtomically } from "../artifacts/atomically.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
 import { encodePicture } from "../images/picture.ts";
 import type { Pixels } from "../images/pixels.ts";
 import { resizeLanczos } from "../images/resize_lanczos.ts";

@@ -7,11 +7,11 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeAtomically } from "../artifacts/atomically.ts";
+import { writeAtomically } from "../disk/atomic_write.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
 import { pictureGrid } from "../images/picture_grid.ts";
 import type { Pixels } from "../images/pixels.ts";
-import { permissionFlags, permissionSet, permittedEnvironment } from "../runtime/permissions.ts";
+import { permissionFlags, permissionSet, permittedEnvironment } from "../permissions/permission_sets.ts";
 
 const MODEL = fileURLToPath(new URL("../models/pixstage-emoji/", import.meta.url));
 const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));

@@ -8,8 +8,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeAtomically } from "../atomically.ts";
-import { onDisk } from "../file_error.ts";
+import { writeAtomically } from "../../disk/atomic_write.ts";
+import { onDisk } from "../../disk/file_error.ts";
 import { partialPath } from "./folder_layout.ts";
 import { sha256Schema } from "./stage_record.ts";
 

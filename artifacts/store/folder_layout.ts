@@ -14,8 +14,8 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { FileError, onDisk } from "../file_error.ts";
-import { isAlive } from "../kernel.ts";
+import { FileError, onDisk } from "../../disk/file_error.ts";
+import { isAlive } from "../../system/kernel.ts";
 
 /** Subfolders whose files are named by a SHA-256, and the extensions of these files. */
 export const SHARDS = { artifacts: ".safetensors", results: ".json", makers: ".json" } as const;

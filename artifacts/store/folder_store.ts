@@ -3,11 +3,11 @@ import { rm, stat, utimes } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import type { Artifact, JsonObject } from "../artifact.ts";
 import { artifactId, decodeArtifact, encodeArtifact, outlineOfFile } from "../artifact_file.ts";
-import { writeAtomically, type WriteOptions } from "../atomically.ts";
-import { readFileRange, readSafetensorsFileHeader } from "../disk.ts";
+import { writeAtomically, type WriteOptions } from "../../disk/atomic_write.ts";
+import { readFileRange, readSafetensorsFileHeader } from "../files_on_disk.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { ArtifactOutline } from "../outline.ts";
-import { FileError, onDisk } from "../file_error.ts";
+import { FileError, onDisk } from "../../disk/file_error.ts";
 import {
   partialPath,
   removePartialsOf,

@@ -5,7 +5,7 @@ import { PermissionError } from "../../errors/permission_error.ts";
 import { InputError, PixstageError } from "../../errors/pixstage_error.ts";
 import { codeOfStatus } from "../../errors/http_error.ts";
 import type { Artifact } from "../artifact.ts";
-import { fetchFailure } from "../fetch_failure.ts";
+import { fetchFailure } from "../../network/fetch_failure.ts";
 import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
 import { sha256Schema } from "./stage_record.ts";
 import type { ArtifactStore, StoreReadOptions } from "./store.ts";

@@ -1,5 +1,5 @@
 import type { Artifact } from "../artifact.ts";
-import { FileError } from "../file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 import type { ArtifactOutline } from "../outline.ts";
 import type { FolderStore } from "./folder_store.ts";
 import type { S3Store } from "./s3_store.ts";

@@ -5,9 +5,9 @@ import type { Artifact, JsonObject } from "../artifact.ts";
 import { artifactId, decodeArtifact, encodeArtifact, outlineOfFile } from "../artifact_file.ts";
 import { toBase64 } from "../base64.ts";
 import { asJson } from "../canonical_json.ts";
-import { fetchFailure } from "../fetch_failure.ts";
+import { fetchFailure } from "../../network/fetch_failure.ts";
 import type { ArtifactOutline } from "../outline.ts";
-import { patientFetch } from "../patient_fetch.ts";
+import { retryingFetch } from "../../network/retrying_fetch.ts";
 import { readSafetensorsHeader } from "../safetensors_header.ts";
 import { StoreRequestError } from "./http_store.ts";
 import { openRecord, sealRecord } from "./sealed_record.ts";
@@ -74,7 +74,7 @@ export class S3Store implements RunStore {
     this.name = `s3://${bucket}/${prefix}`;
     this.#prefix = prefix;
     this.#onRetry = onRetry;
-    const send = patientFetch({ fetch, silenceMs, tries: TRIES, onRetry });
+    const send = retryingFetch({ fetch, silenceMs, tries: TRIES, onRetry });
     this.#client = new S3mini({
       accessKeyId,
       secretAccessKey,

@@ -5,8 +5,8 @@
  */
 
 import { readdir } from "node:fs/promises";
-import { FileError } from "../file_error.ts";
-import { checkOutputFolder } from "../output_file.ts";
+import { FileError } from "../../disk/file_error.ts";
+import { checkOutputFolder } from "../../disk/output_file.ts";
 import { FolderStore } from "./folder_store.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { overlayStore } from "./overlay_store.ts";

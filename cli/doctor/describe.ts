@@ -5,7 +5,7 @@
  */
 
 import prettyBytes from "pretty-bytes";
-import type { FolderFacts } from "../../artifacts/folder_facts.ts";
+import type { FolderFacts } from "../../disk/folder_facts.ts";
 import { deviceAdvice } from "../../devices/cuda_libraries.ts";
 import { describeDevice } from "../devices.ts";
 import type { MachineReport } from "./report.ts";

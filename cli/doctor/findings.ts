@@ -6,7 +6,7 @@
 
 import { isAbsolute } from "node:path";
 import prettyBytes from "pretty-bytes";
-import type { FolderFacts } from "../../artifacts/folder_facts.ts";
+import type { FolderFacts } from "../../disk/folder_facts.ts";
 import { LARGEST_ERRORS } from "../../devices/device_probe.ts";
 import { type Finding, permissionFindings } from "./permission_findings.ts";
 import { PROXIES } from "./environment.ts";

@@ -4,7 +4,11 @@
  * @module
  */
 
-import { type PermissionName, PERMISSIONS, type PermissionState } from "../../runtime/deno_permissions.ts";
+import {
+  type PermissionName,
+  PERMISSIONS,
+  type PermissionState,
+} from "../../permissions/granted_permissions.ts";
 
 /** Something wrong with a machine. */
 export interface Finding {

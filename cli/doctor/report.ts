@@ -7,7 +7,7 @@
 
 import { release, type as systemName } from "node:os";
 import process from "node:process";
-import { type FolderFacts, folderFacts } from "../../artifacts/folder_facts.ts";
+import { type FolderFacts, folderFacts } from "../../disk/folder_facts.ts";
 import { defaultStoreFolder } from "../../artifacts/store/default_folder.ts";
 import project from "../../deno.json" with { type: "json" };
 import type { DeviceFacts } from "../../devices/device_probe.ts";
@@ -19,10 +19,10 @@ import { hubSettings } from "../../hub/hub_settings.ts";
 import { type ListedModel, listModels } from "../../hub/list_models.ts";
 import { localRun } from "../../local.ts";
 import { defaultQuantizedFolder } from "../../models/quantization/default_folder.ts";
-import type { PermissionName, PermissionState } from "../../runtime/deno_permissions.ts";
+import type { PermissionName, PermissionState } from "../../permissions/granted_permissions.ts";
 import { LIBRARY_VERSION } from "../../runtime/onnxruntime_node.ts";
-import { type Processor, processor } from "../../runtime/processor.ts";
-import { type SystemMemory, systemMemory } from "../../runtime/system_memory.ts";
+import { type Processor, processor } from "../../system/processor.ts";
+import { type SystemMemory, systemMemory } from "../../system/system_memory.ts";
 import { userFolder } from "../user_path.ts";
 import { shownEnvironment } from "./environment.ts";
 

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Hono } from "hono";
 import { embeddedModelFolder } from "../../hub/local_models.ts";
-import { permittedEnvironment } from "../../runtime/permissions.ts";
+import { permittedEnvironment } from "../../permissions/permission_sets.ts";
 import { byteRange } from "../../server/byte_range.ts";
 
 /** The library is not a dependency of the project, because only this page needs it and it is large. */

@@ -16,7 +16,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFAULT_MODEL, EMBEDDED_LORAS } from "../../hub/embedded_model.ts";
 import type { ModelEntry } from "../../hub/listed_models.ts";
-import { permittedEnvironment } from "../../runtime/permissions.ts";
+import { permittedEnvironment } from "../../permissions/permission_sets.ts";
 import { catalogueOf } from "./describe_models.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));

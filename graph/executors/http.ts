@@ -16,8 +16,8 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { z } from "zod";
 import type { Artifact } from "../../artifacts/artifact.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
-import { fetchFailure } from "../../artifacts/fetch_failure.ts";
-import { patientFetch } from "../../artifacts/patient_fetch.ts";
+import { fetchFailure } from "../../network/fetch_failure.ts";
+import { retryingFetch } from "../../network/retrying_fetch.ts";
 import { HttpStore, KEY_WANTED, StoreRequestError } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
@@ -246,7 +246,7 @@ export class HttpExecutor implements Executor {
   /** Returns a function that sends the requests of a node and reports each retry. */
   #sender(warn: (message: string) => void): Send {
     const { fetch, silenceMs = 75_000, tries = 3, onRetry = warn } = this.#options;
-    return patientFetch({ fetch, silenceMs, tries, onRetry });
+    return retryingFetch({ fetch, silenceMs, tries, onRetry });
   }
 
   /**

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 import type { RunStore } from "../../artifacts/store/store.ts";
-import type { WorkerListener, WorkerThread } from "../../runtime/worker_thread.ts";
+import type { WorkerListener, WorkerThread } from "../../system/worker_thread.ts";
 import type { ArtifactCarrier, HostLink } from "../hosts/host_connection.ts";
 import type { HostEnd } from "../hosts/host_error.ts";
 import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";

@@ -7,7 +7,7 @@
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { PermissionError } from "../../errors/permission_error.ts";
-import { permittedEnvironment } from "../../runtime/permissions.ts";
+import { permittedEnvironment } from "../../permissions/permission_sets.ts";
 
 /** A program with its arguments and its environment. */
 export interface ModuleCommand {

@@ -8,8 +8,8 @@
 
 import { rmSync } from "node:fs";
 import process from "node:process";
-import { killThisProcess } from "../../artifacts/kernel.ts";
-import { listenInWorker } from "../../runtime/worker.ts";
+import { killThisProcess } from "../../system/kernel.ts";
+import { listenInWorker } from "../../system/worker.ts";
 
 const EVERY_MS = 250;
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { hubCacheFolder } from "../../hub/hub_settings.ts";
 import { defaultQuantizedFolder } from "../../models/quantization/default_folder.ts";
 import { onnxRuntimeFolder } from "../../runtime/cuda_environment.ts";
-import { heldFlags, PROJECT } from "../../runtime/permissions.ts";
+import { heldFlags, PROJECT } from "../../permissions/permission_sets.ts";
 import { hostModelsSchema } from "./host_models.ts";
 import type { HostSettings } from "./protocol.ts";
 

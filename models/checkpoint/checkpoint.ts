@@ -8,7 +8,7 @@
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { Architecture } from "../architecture.ts";
-import { someNames } from "../../artifacts/some_names.ts";
+import { listNames } from "../../errors/list_names.ts";
 import { CheckpointError, MissingComponentError } from "./checkpoint_errors.ts";
 import { chooseVariants, type Component, type FindWeights, readComponent } from "./component.ts";
 import { parseLenientJson } from "./lenient_json.ts";
@@ -129,12 +129,12 @@ async function noCheckpoint(source: CheckpointSource): Promise<CheckpointError> 
     ? ". It is a single component: use it as a transformer or an autoencoder"
     : checkpoints.length > 0
     ? `. It is a folder of checkpoints: choose ${checkpoints.length > 1 ? "one of " : ""}${
-      someNames(checkpoints)
+      listNames(checkpoints)
     }`
     : "";
   return new CheckpointError(
     `Cannot open ${source.name} as a checkpoint: it must contain ${INDEX_FILE} and the folders of its components, ` +
-      `but contains ${someNames(names)}${advice}`,
+      `but contains ${listNames(names)}${advice}`,
   );
 }
 

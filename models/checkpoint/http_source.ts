@@ -7,7 +7,7 @@
  * @module
  */
 
-import { fetchBytes } from "../../artifacts/fetch_bytes.ts";
+import { fetchBytes } from "../../network/fetch_bytes.ts";
 import { CheckpointError } from "./checkpoint_errors.ts";
 import type { CheckpointSource, FileLocation } from "./source.ts";
 

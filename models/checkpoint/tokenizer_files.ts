@@ -9,7 +9,7 @@
 import { artifactId } from "../../artifacts/artifact_file.ts";
 import { asJson, hashJson } from "../../artifacts/canonical_json.ts";
 import type { TokenizerFiles } from "../../text/tokenizer.ts";
-import { someNames } from "../../artifacts/some_names.ts";
+import { listNames } from "../../errors/list_names.ts";
 import { MissingComponentError } from "./checkpoint_errors.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 
@@ -34,7 +34,7 @@ export async function readTokenizerFiles(source: CheckpointSource, folder: strin
   if (!files.includes("tokenizer.json") && !files.includes("spiece.model")) {
     throw new MissingComponentError(
       `Cannot open the tokenizer of ${source.name}: the folder ${folder} must contain tokenizer.json or spiece.model, ` +
-        `but contains ${someNames(files)}`,
+        `but contains ${listNames(files)}`,
     );
   }
   const text = async <K extends string>(key: K, file: string): Promise<{ readonly [key in K]?: string }> =>

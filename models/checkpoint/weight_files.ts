@@ -13,7 +13,7 @@
 
 import { z } from "zod";
 import { parseValue } from "../../errors/parse_value.ts";
-import { someNames } from "../../artifacts/some_names.ts";
+import { listNames } from "../../errors/list_names.ts";
 import { CheckpointError, MissingVariantError } from "./checkpoint_errors.ts";
 import type { ComponentName } from "./model_index.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
@@ -155,7 +155,7 @@ async function readIndex(
   const missing = shards.filter((file) => !present.includes(file));
   if (missing.length > 0) {
     throw new CheckpointError(
-      `Cannot read weights: ${label} names files that are missing, ${someNames(missing)}. ` +
+      `Cannot read weights: ${label} names files that are missing, ${listNames(missing)}. ` +
         "Download them again",
     );
   }
@@ -189,12 +189,12 @@ function noWeights(where: string, files: readonly string[], variant: string): Ch
   if (pickles.length > 0) {
     return new CheckpointError(
       `Cannot read the weights of ${where}: they must be safetensors files, but are ${
-        someNames(pickles)
+        listNames(pickles)
       }. Save them again with save_pretrained(..., safe_serialization=True)`,
     );
   }
   return new CheckpointError(
     `Cannot find the weights of ${where}: it must contain diffusion_pytorch_model.safetensors, model.safetensors ` +
-      `or shards with their index, but contains ${someNames(files)}`,
+      `or shards with their index, but contains ${listNames(files)}`,
   );
 }

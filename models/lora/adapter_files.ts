@@ -6,7 +6,7 @@
  * @module
  */
 
-import { someNames } from "../../artifacts/some_names.ts";
+import { listNames } from "../../errors/list_names.ts";
 import { AdapterError } from "./adapter_error.ts";
 
 /** The files of an adapter. */
@@ -50,8 +50,8 @@ export function adapterFiles(files: readonly string[], name: string): AdapterFil
   throw new AdapterError(
     found.length === 0
       ? `Cannot find a LoRA in ${name}: it must contain ${PEFT_CONFIG} and ${PEFT_WEIGHTS}, or a safetensors file, ` +
-        `but contains ${someNames(files)}`
-      : `${name} contains several safetensors files, ${someNames(found)}: name one of them`,
+        `but contains ${listNames(files)}`
+      : `${name} contains several safetensors files, ${listNames(found)}: name one of them`,
     { code: found.length === 0 ? "adapter_not_found" : "invalid_adapter" },
   );
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { someNames } from "../../artifacts/some_names.ts";
+import { listNames } from "../../errors/list_names.ts";
 import type { WeightLocation, Weights } from "../checkpoint/weights.ts";
 import type { AdapterLayer, LoraAdapter } from "./adapter.ts";
 import { AdapterError } from "./adapter_error.ts";
@@ -45,7 +45,7 @@ export function fitAdapter(adapter: LoraAdapter, model: Weights): FittedAdapter 
   if (unknown.length > 0) {
     throw new AdapterError(
       `Cannot apply the LoRA ${adapter.name} to ${model.component} because the model lacks ${unknown.length} of ` +
-        `${found.length} layers, ${someNames(unknown)}. The LoRA was trained for another model`,
+        `${found.length} layers, ${listNames(unknown)}. The LoRA was trained for another model`,
     );
   }
   const branches = found.map(({ layer, module }) => {

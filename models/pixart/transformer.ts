@@ -13,7 +13,7 @@
 
 import { tensor } from "../../artifacts/tensor.ts";
 import { absorbedAttention } from "./absorbed_attention.ts";
-import { halfBlock, type HalfBlockOptions } from "./half_block.ts";
+import { float16Block, type Float16BlockOptions } from "./float16_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
@@ -298,7 +298,7 @@ export class PixArtLayers {
       Array(6).fill(width),
     ) as [Value, Value, Value, Value, Value, Value];
     if (this.sumType === "float16") {
-      return halfBlock(large, hidden, { shift, scale, gate, shiftFf, scaleFf, gateFf }, {
+      return float16Block(large, hidden, { shift, scale, gate, shiftFf, scaleFf, gateFf }, {
         module,
         width,
         heads,
@@ -375,7 +375,7 @@ export class PixArtLayers {
   }
 
   /** Declares the texts of all branches as one input tensor. */
-  #textBatch(): Pick<HalfBlockOptions, "branches" | "text" | "textWidth" | "textLengths"> {
+  #textBatch(): Pick<Float16BlockOptions, "branches" | "text" | "textWidth" | "textLengths"> {
     const { cross_attention_dim: textWidth } = this.#config;
     const g = this.graph;
     const branches = this.#halves;

@@ -9,9 +9,9 @@
 
 import { readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { readSafetensorsFileHeader } from "../../artifacts/disk.ts";
-import { onDisk } from "../../artifacts/file_error.ts";
-import { lockFile } from "../../artifacts/file_lock.ts";
+import { readSafetensorsFileHeader } from "../../artifacts/files_on_disk.ts";
+import { onDisk } from "../../disk/file_error.ts";
+import { lockFile } from "../../disk/file_lock.ts";
 
 /** Quantized weights of one component. */
 export interface QuantizedEntry {

@@ -12,9 +12,9 @@
 import { type FileHandle, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { writeAtomically } from "../../artifacts/atomically.ts";
-import { checkRoom } from "../../artifacts/disk_room.ts";
-import { FileError, onDisk } from "../../artifacts/file_error.ts";
+import { writeAtomically } from "../../disk/atomic_write.ts";
+import { checkRoom } from "../../disk/free_space.ts";
+import { FileError, onDisk } from "../../disk/file_error.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
 import {
   plannedBytes,
@@ -22,9 +22,9 @@ import {
   safetensorsHeaderBytes,
 } from "../../artifacts/safetensors_layout.ts";
 import { sha256 } from "../../artifacts/sha256.ts";
-import { replaceFile } from "../../artifacts/replace_file.ts";
+import { replaceFile } from "../../disk/replace_file.ts";
 import { elementCount, tensorBytes } from "../../artifacts/tensor.ts";
-import { lockFile } from "../../artifacts/file_lock.ts";
+import { lockFile } from "../../disk/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
 import { quantizedLock } from "./quantized_folder.ts";

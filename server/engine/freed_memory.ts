@@ -5,7 +5,7 @@
  */
 
 import { memoryUsage } from "node:process";
-import { trimFreed } from "../../runtime/freed_memory.ts";
+import { trimFreed } from "../../system/freed_memory.ts";
 
 /**
  * Growth of the process, in bytes, after which it returns freed memory to the system. Each return costs the

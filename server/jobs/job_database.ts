@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, renameSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { FileError } from "../../artifacts/file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { Log } from "../log.ts";
 import { migrate } from "./migrations.ts";

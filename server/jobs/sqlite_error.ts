@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { FileError } from "../../artifacts/file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 
 /** Primary result codes: https://sqlite.org/rescode.html */
 export const SQLITE = {

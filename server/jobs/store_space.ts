@@ -5,7 +5,7 @@
  */
 
 import { statfs } from "node:fs/promises";
-import { FileError } from "../../artifacts/file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 import type { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { ApiError } from "../api_error.ts";
 import type { MadeOutput } from "../engine/engine.ts";

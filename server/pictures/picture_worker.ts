@@ -7,7 +7,7 @@
 
 import "../../images/codecs_in_node.ts";
 import { outlineOfFile } from "../../artifacts/artifact_file.ts";
-import { readFileRange, readSafetensorsFileHeader } from "../../artifacts/disk.ts";
+import { readFileRange, readSafetensorsFileHeader } from "../../artifacts/files_on_disk.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { InputError } from "../../errors/pixstage_error.ts";
@@ -23,7 +23,7 @@ import {
   transparentPart,
 } from "../../images/picture_artifact.ts";
 import type { Pixels } from "../../images/pixels.ts";
-import { listenInWorker } from "../../runtime/worker.ts";
+import { listenInWorker } from "../../system/worker.ts";
 import { type PictureReply, pictureTaskSchema, type ReadTask, type WriteTask } from "./picture_order.ts";
 import { shrink } from "./shrink.ts";
 

@@ -7,8 +7,8 @@
 
 import { InternalError } from "../../errors/pixstage_error.ts";
 import { deserializeError } from "../../errors/serialized_error.ts";
-import { startWorker } from "../../runtime/worker.ts";
-import type { WorkerThread } from "../../runtime/worker_thread.ts";
+import { startWorker } from "../../system/worker.ts";
+import type { WorkerThread } from "../../system/worker_thread.ts";
 import { ApiError } from "../api_error.ts";
 import type { ArtifactFiles } from "../artifact_files.ts";
 import {

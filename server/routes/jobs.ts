@@ -5,7 +5,7 @@
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { keepAliveMs } from "../../runtime/duration.ts";
+import { keepAliveMs } from "../../pixstage/duration.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph } from "../check_graph.ts";
 import { queueClient } from "../client_name.ts";

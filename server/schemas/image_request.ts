@@ -7,7 +7,7 @@
 
 import { z } from "@hono/zod-openapi";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
-import { keepAliveSchema } from "../../runtime/duration.ts";
+import { keepAliveSchema } from "../../pixstage/duration.ts";
 import { denoiseParameters } from "../../stages/denoise/settings.ts";
 import { promptSchema } from "../../text/prompt.ts";
 

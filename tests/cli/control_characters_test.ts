@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { writeArtifact } from "../../artifacts/disk.ts";
+import { writeArtifact } from "../../artifacts/files_on_disk.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { printable } from "../../cli/standard_streams.ts";
 import { encodePicture } from "../../images/picture.ts";

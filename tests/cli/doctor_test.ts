@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { featuresOf } from "../../runtime/processor.ts";
+import { featuresOf } from "../../system/processor.ts";
 import { inFolder } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
 

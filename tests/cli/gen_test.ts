@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import project from "../../deno.json" with { type: "json" };
 import { join } from "node:path";
-import { readArtifact } from "../../artifacts/disk.ts";
+import { readArtifact } from "../../artifacts/files_on_disk.ts";
 import { runEventSchema } from "../../graph/events.ts";
 import { decodePicture } from "../../images/picture.ts";
 import { MOST_THREADS } from "../../runtime/threads.ts";

@@ -3,8 +3,13 @@ import { z } from "zod";
 import type { PixstageError } from "../../errors/pixstage_error.ts";
 import { permissionError } from "../../errors/permission_error.ts";
 import { toPixstageError } from "../../errors/foreign_error.ts";
-import { FileError } from "../../artifacts/file_error.ts";
-import { changedSet, PERMISSION_SETS, permissionFlags, permissionSet } from "../../runtime/permissions.ts";
+import { FileError } from "../../disk/file_error.ts";
+import {
+  changedSet,
+  PERMISSION_SETS,
+  permissionFlags,
+  permissionSet,
+} from "../../permissions/permission_sets.ts";
 import project from "../../deno.json" with { type: "json" };
 
 const tasks = z.record(z.string(), z.looseObject({ command: z.string().optional() })).parse(project.tasks);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readArtifact } from "../../artifacts/disk.ts";
+import { readArtifact } from "../../artifacts/files_on_disk.ts";
 import { decodePicture } from "../../images/picture.ts";
 import { inFolder, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";

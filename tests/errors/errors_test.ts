@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { FileError } from "../../artifacts/file_error.ts";
+import { FileError } from "../../disk/file_error.ts";
 import { ERROR_CODES } from "../../errors/error_codes.ts";
 import { exitStatus, toPixstageError } from "../../errors/foreign_error.ts";
 import { parseValue } from "../../errors/parse_value.ts";

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { readSafetensorsFile } from "../../artifacts/disk.ts";
+import { readSafetensorsFile } from "../../artifacts/files_on_disk.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import { type Component, openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";

@@ -19,7 +19,7 @@ export async function holdInNode(
   env: Record<string, string | undefined>,
   path: string,
 ): Promise<Disposable> {
-  const module = join(folder, "node_modules/@pixstage/pixstage/dist/artifacts/file_lock.js");
+  const module = join(folder, "node_modules/@pixstage/pixstage/dist/disk/file_lock.js");
   const program = `
     import { lockFile } from ${JSON.stringify(module)};
     globalThis.lock = await lockFile(${JSON.stringify(path)});

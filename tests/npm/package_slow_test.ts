@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { lockFile } from "../../artifacts/file_lock.ts";
+import { lockFile } from "../../disk/file_lock.ts";
 import { open } from "../../mod.ts";
 import { decodePicture } from "../../images/picture.ts";
 import { inFolder, runCli } from "../cli/run_cli.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import { collectGarbage } from "../../artifacts/store/folder_care.ts";
+import { collectGarbage } from "../../artifacts/store/folder_maintenance.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { readKept } from "../../artifacts/store/folder_kept.ts";
 import { createClient } from "../../client.ts";

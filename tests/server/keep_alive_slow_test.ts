@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import { keepAliveMs } from "../../runtime/duration.ts";
+import { keepAliveMs } from "../../pixstage/duration.ts";
 import { residentBytesOf } from "../../runtime/memory.ts";
 import { LINUX, needing } from "../needing.ts";
 import { type Serving, serving } from "./serving.ts";

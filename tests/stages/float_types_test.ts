@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
-import { readArtifact } from "../../artifacts/disk.ts";
+import { readArtifact } from "../../artifacts/files_on_disk.ts";
 import { FLOAT8_VALUES, type Float8DType } from "../../artifacts/float8.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readArtifact } from "../../artifacts/disk.ts";
+import { readArtifact } from "../../artifacts/files_on_disk.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readArtifact, readSafetensorsFile } from "../../artifacts/disk.ts";
+import { readArtifact, readSafetensorsFile } from "../../artifacts/files_on_disk.ts";
 import { encodeSafetensors } from "../../artifacts/safetensors.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { inFolder, TINY } from "../cli/run_cli.ts";

@@ -15,11 +15,14 @@ export const PARTS: readonly string[] = [
   "charts",
   "cli",
   "devices",
+  "disk",
   "errors",
   "graph",
   "hub",
   "images",
   "models",
+  "network",
+  "permissions",
   "pixstage",
   "queue",
   "random",
@@ -27,6 +30,7 @@ export const PARTS: readonly string[] = [
   "schedulers",
   "server",
   "stages",
+  "system",
   "text",
   "bin.ts",
   "cli.ts",
@@ -55,13 +59,13 @@ const MISSING_IN_NODE =
 /** Files that test for an API before they use it. */
 const ASKS_FIRST = [
   "artifacts/base64.ts",
-  "artifacts/file_lock.ts",
-  "artifacts/kernel.ts",
+  "disk/file_lock.ts",
+  "system/kernel.ts",
   "graph/hosts/module_command.ts",
   "runtime/cuda_environment.ts",
-  "runtime/deno_permissions.ts",
-  "runtime/freed_memory.ts",
-  "runtime/permissions.ts",
+  "permissions/granted_permissions.ts",
+  "system/freed_memory.ts",
+  "permissions/permission_sets.ts",
 ];
 
 /** The address of a module next to the current one, used to start a thread or a process. */

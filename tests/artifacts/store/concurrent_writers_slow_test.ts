@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { verifyStore } from "../../../artifacts/store/folder_care.ts";
+import { verifyStore } from "../../../artifacts/store/folder_maintenance.ts";
 import { FolderStore } from "../../../artifacts/store/folder_store.ts";
 import { withFolder } from "./samples.ts";
 import { seededRandom } from "../../random.ts";

@@ -8,7 +8,7 @@ import type { Executor } from "../../../graph/executors/executor.ts";
 import { InlineExecutor } from "../../../graph/executors/inline.ts";
 import { ProcessExecutor } from "../../../graph/executors/process.ts";
 import { StageProcessError } from "../../../graph/hosts/host_error.ts";
-import { startWorker } from "../../../runtime/worker.ts";
+import { startWorker } from "../../../system/worker.ts";
 import { WorkerExecutor } from "../../../graph/executors/worker.ts";
 import { loadPlugins } from "../../../graph/plugins.ts";
 import { runGraph } from "../../../graph/run.ts";

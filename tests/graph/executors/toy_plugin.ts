@@ -7,11 +7,11 @@
 
 import { z } from "zod";
 import type { Artifact } from "../../../artifacts/artifact.ts";
-import { killThisProcess } from "../../../artifacts/kernel.ts";
+import { killThisProcess } from "../../../system/kernel.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
 import { defineStage, type Stage } from "../../../stages/stage.ts";
 import { InputError } from "../../../errors/pixstage_error.ts";
-import { FileError } from "../../../artifacts/file_error.ts";
+import { FileError } from "../../../disk/file_error.ts";
 import { OutOfMemoryError } from "../../../models/out_of_memory.ts";
 
 /** Returns an artifact that contains one number. */

@@ -7,7 +7,7 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { readSafetensorsFile } from "../../../artifacts/files_on_disk.ts";
 import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
 import type { Tensor } from "../../../artifacts/tensor.ts";
 import { goldenPath, hasGolden } from "../../goldens.ts";

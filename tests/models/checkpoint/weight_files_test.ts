@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { readSafetensorsFile } from "../../../artifacts/files_on_disk.ts";
 import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 import { LocalModels } from "../../../hub/local_models.ts";

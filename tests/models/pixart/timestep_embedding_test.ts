@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { readSafetensorsFile } from "../../../artifacts/files_on_disk.ts";
 import { timestepEmbedding } from "../../../models/pixart/timestep_embedding.ts";
 import { goldenJson, goldenPath } from "../../goldens.ts";
 import { assertNear } from "../tiny_checkpoints.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { readSafetensorsFile } from "../../../artifacts/files_on_disk.ts";
 import { positionBucket, positionBuckets } from "../../../models/t5/position_buckets.ts";
 import { goldenJson, goldenPath } from "../../goldens.ts";
 import { fc } from "../../random.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { readSafetensorsFile } from "../../../artifacts/files_on_disk.ts";
 import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
 import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
