@@ -19,11 +19,13 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
   };
 }
 
-/** Parses a device: `cpu`, `webgpu`, `cuda`, or one of several NVIDIA GPUs, e.g. `cuda:1`. */
+/** Parses a device: `cpu`, `webgpu`, `cuda`, `cuda-tf32`, or one of several NVIDIA GPUs, e.g. `cuda:1`. */
 export function device(text: string): Device {
   const { data } = deviceSchema.safeParse(text);
   if (data !== undefined) return data;
-  throw new InvalidArgumentError("It must be cpu, webgpu, cuda, or cuda:1 for the second NVIDIA GPU.");
+  throw new InvalidArgumentError(
+    "It must be cpu, webgpu, cuda, cuda-tf32, or cuda:1 for the second NVIDIA GPU.",
+  );
 }
 
 /** Parses devices separated by commas. */

@@ -16,13 +16,13 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import { parseQueueAddress } from "../queue/address.ts";
-import { type Device, DEVICES } from "../runtime/device.ts";
+import type { Device } from "../runtime/device.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { builtInStages } from "../stages/mod.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { modelEntry } from "./model_entry.ts";
-import { parsedBy, wholeNumber } from "./option_values.ts";
+import { device as parseDevice, parsedBy, wholeNumber } from "./option_values.ts";
 import { openRunStore } from "./run_store.ts";
 import { writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
@@ -83,12 +83,7 @@ export function workerCommand(): Command {
       wholeNumber(1),
       10,
     )
-    .addOption(
-      new Option("--device <name>", "device to run on; `devices` lists the available ones").choices(DEVICES)
-        .default(
-          "cpu",
-        ),
-    )
+    .option("--device <name>", "device to run on; `devices` lists the available ones", parseDevice, "cpu")
     .option("--threads <n>", "threads per operation (default: all cores)", wholeNumber(1, MOST_THREADS))
     .addOption(
       new Option("--residency <name>", "how long weights stay in memory (default: as each run requests)")

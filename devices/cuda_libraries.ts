@@ -243,10 +243,13 @@ async function fileHash(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Reads the CUDA version that a library requests from the system by name. */
+/**
+ * Reads the CUDA version that a library needs. The names of the runtime library tell nothing, because cuDNN's
+ * frontend contains those of all versions.
+ */
 async function cudaVersion(path: string): Promise<12 | 13> {
   const bytes = await readFile(path);
-  const version = ([12, 13] as const).find((version) => bytes.includes(`libcudart.so.${version}\0`));
+  const version = ([12, 13] as const).find((version) => bytes.includes(`libcublasLt.so.${version}\0`));
   if (version) return version;
   throw new InputError(
     "invalid_value",

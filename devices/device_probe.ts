@@ -28,7 +28,7 @@ export interface DeviceFacts {
 }
 
 /** Relative errors above these are not rounding: the driver computes something else. */
-export const LARGEST_ERRORS = { float32: 1e-4, float16: 1e-2 } as const;
+export const LARGEST_ERRORS = { float32: 1e-4, tf32: 1e-3, float16: 1e-2 } as const;
 
 /** Enough rows to select the attention kernel for pictures instead of the one for short texts. */
 const ROWS = 64;

@@ -5,15 +5,22 @@
  */
 
 import { type DeviceFacts, LARGEST_ERRORS, probeDevice } from "./device_probe.ts";
-import { type Device, DeviceError, DEVICES } from "../runtime/device.ts";
+import { type Device, DeviceError, DEVICES, deviceTraits } from "../runtime/device.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 
 /** Tests one device on this machine. */
 export async function localDevice(device: Device): Promise<DeviceFacts> {
-  return await probeDevice(new OnnxRuntimeNode({ device }), new OnnxRuntimeNode({ threads: 1 }));
+  let runtime: OnnxRuntimeNode;
+  try {
+    runtime = new OnnxRuntimeNode({ device });
+  } catch (error) {
+    if (error instanceof DeviceError) return { device, reason: error.reason };
+    throw error;
+  }
+  return await probeDevice(runtime, new OnnxRuntimeNode({ threads: 1 }));
 }
 
-/** Tests all devices on this machine. */
+/** Tests all devices on this machine, except TF32, which needs a process of its own. */
 export async function localDevices(): Promise<DeviceFacts[]> {
   const facts: DeviceFacts[] = [];
   for (const device of DEVICES) facts.push(await localDevice(device));
@@ -43,8 +50,9 @@ export async function requireDevice(
   if (needs.float16 && float16 === undefined) {
     throw new DeviceError(device, "this GPU has no float16: choose float32, int8 or int4");
   }
+  const allowed = deviceTraits(device).tf32 ? LARGEST_ERRORS.tf32 : LARGEST_ERRORS.float32;
   const wrong = [
-    float32 > LARGEST_ERRORS.float32 ? float32 : 0,
+    float32 > allowed ? float32 : 0,
     needs.float16 && float16! > LARGEST_ERRORS.float16 ? float16! : 0,
   ].find((error) => error > 0);
   if (wrong !== undefined) {

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { DeviceError } from "./device.ts";
 import { loadsLibrary } from "../system/c_library.ts";
 
 /** The file next to ONNX Runtime's libraries that records what was installed. */
@@ -50,17 +51,36 @@ export function loads(library: string): boolean {
   }
 }
 
+/** Names the process that CUDA was prepared for, and the kind of its products. Children inherit the variable. */
+const PREPARED = "PIXSTAGE_CUDA_PREPARED";
+
 /**
- * Prepares the process, once, before it opens a graph on CUDA.
- * - Products in float32 are computed in float32. By default ONNX Runtime computes them in TF32, which has an
- *   error of 3e-4. cuBLAS reads the variable when it starts.
+ * Prepares the process before it opens a graph on CUDA.
+ * - Products in float32 are computed in float32, unless TF32 is requested. By default ONNX Runtime computes them
+ *   in TF32, which has an error of 3e-4. cuBLAS reads the variable once, when it starts.
  * - GPUs are numbered as in the driver's own tool. CUDA would start with the fastest.
  * - NVIDIA's libraries are loaded from where they were found, because the loader reuses a library that is
  *   already loaded under the same name. Neither `LD_LIBRARY_PATH` nor a system-wide installation is then
  *   needed.
+ *
+ * @param device The device.
+ * @param tf32 Whether its products in float32 round their inputs to TF32.
+ * @throws {DeviceError} if the process was prepared for the other kind of products.
  */
-export function prepareCuda(): void {
-  process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
+export function prepareCuda(device: string, tf32: boolean): void {
+  const { [PREPARED]: before = "" } = process.env;
+  const now = `${process.pid}:${tf32 ? "tf32" : "float32"}`;
+  if (before.startsWith(`${process.pid}:`) && before !== now) {
+    throw new DeviceError(
+      device,
+      `this process already computes products on CUDA in ${
+        tf32 ? "float32" : "TF32"
+      }, and cannot change that: ` +
+        "use one of cuda and cuda-tf32 in a process",
+    );
+  }
+  process.env[PREPARED] = now;
+  process.env["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
   process.env["CUDA_DEVICE_ORDER"] ??= "PCI_BUS_ID";
   const { libraries = [] } = readCudaRecord(onnxRuntimeFolder()) ?? {};
   for (const library of libraries) loads(library);

@@ -10,6 +10,14 @@ import { z } from "zod";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { RuntimeTraits } from "./runtime.ts";
 
+const CUDA = {
+  hostMemory: false,
+  float16: "blocks",
+  fillingTokens: 4096,
+  contextBytes: 590e6,
+  numerics: { device: "cuda", graphs: 2 },
+} as const satisfies RuntimeTraits;
+
 /** The devices, each with its traits. */
 const TRAITS = {
   cpu: { hostMemory: true, float16: false },
@@ -22,31 +30,36 @@ const TRAITS = {
     contextBytes: 40e6,
     numerics: { device: "webgpu", graphs: 3 },
   },
-  cuda: {
-    hostMemory: false,
-    float16: "blocks",
-    fillingTokens: 4096,
-    contextBytes: 590e6,
-    numerics: { device: "cuda", graphs: 2 },
-  },
+  cuda: CUDA,
+  "cuda-tf32": { ...CUDA, tf32: true, numerics: { ...CUDA.numerics, tf32: true } },
 } as const satisfies Readonly<Record<string, RuntimeTraits>>;
 
-/** The name of one of ONNX Runtime's execution providers. */
+/**
+ * The name of a device without its number: one of ONNX Runtime's execution providers. `cuda-tf32` is CUDA whose
+ * products in float32 round their inputs to TF32.
+ */
 export type Provider = keyof typeof TRAITS;
 
 /** The device that runs graphs: a provider, and the number of an NVIDIA GPU. `cuda` is the first one. */
-export type Device = Provider | `cuda:${number}`;
+export type Device = Provider | `${CudaProvider}:${number}`;
 
-/** All available providers. */
+type CudaProvider = Extract<Provider, `cuda${string}`>;
+
+/** The providers whose results are those of float32. */
 export const DEVICES: readonly Provider[] = ["cpu", "webgpu", "cuda"];
 
 /** The schema of {@linkcode Device}. */
 export const deviceSchema = z.union([
-  z.enum(["cpu", "webgpu", "cuda"]),
-  z.templateLiteral(["cuda:", z.string().regex(/^\d{1,2}$/)]).transform((name): Device =>
-    `cuda:${Number(name.slice("cuda:".length))}`
-  ),
+  z.enum(["cpu", "webgpu", "cuda", "cuda-tf32"]),
+  numbered("cuda"),
+  numbered("cuda-tf32"),
 ]);
+
+function numbered(provider: CudaProvider) {
+  return z.templateLiteral([`${provider}:`, z.string().regex(/^\d{1,2}$/)]).transform((name): Device =>
+    `${provider}:${Number(name.slice(provider.length + 1))}`
+  );
+}
 
 /**
  * Returns the provider for a device, and the device's number among those of the provider. WebGPU has no
@@ -54,7 +67,8 @@ export const deviceSchema = z.union([
  */
 export function providerOf(device: Device): { readonly provider: Provider; readonly index?: number } {
   if (device === "cpu" || device === "webgpu") return { provider: device };
-  return { provider: "cuda", index: Number(device.split(":")[1] ?? 0) };
+  const [provider, index = 0] = device.split(":");
+  return { provider: provider === "cuda" ? provider : "cuda-tf32", index: Number(index) };
 }
 
 /** Returns the traits of a device. */
@@ -82,6 +96,12 @@ export class DeviceError extends PixstageError<"device_unavailable"> {
   }
 }
 
+const MISSING_CUDA = {
+  says: /Failed to load (shared )?library|backend not found/,
+  reason: "ONNX Runtime's CUDA libraries, or NVIDIA's CUDA and cuDNN, are not installed: " +
+    "`deno task devices` says how to install them",
+};
+
 /** ONNX Runtime's message for a missing device, and its meaning. */
 const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reason: string } | undefined>> = {
   cpu: undefined,
@@ -89,11 +109,8 @@ const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reaso
     says: /Failed to get a WebGPU (adapter|device)|backend not found/,
     reason: "there is no GPU with a driver for Vulkan, Metal or Direct3D 12",
   },
-  cuda: {
-    says: /Failed to load (shared )?library|backend not found/,
-    reason: "ONNX Runtime's CUDA libraries, or NVIDIA's CUDA and cuDNN, are not installed: " +
-      "`deno task devices` says how to install them",
-  },
+  cuda: MISSING_CUDA,
+  "cuda-tf32": MISSING_CUDA,
 };
 
 /**
@@ -104,7 +121,7 @@ const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reaso
  */
 export function missingReason(device: Device, message: string): string | undefined {
   const { provider, index } = providerOf(device);
-  if (provider === "cuda" && /invalid device ordinal/i.test(message)) {
+  if (index !== undefined && /invalid device ordinal/i.test(message)) {
     return `this machine has no NVIDIA GPU number ${index}: nvidia-smi -L lists them, from 0`;
   }
   const known = MISSING[provider];

@@ -79,6 +79,7 @@ export class OnnxRuntimeNode implements Runtime {
   /**
    * @param options Device and threads.
    * @throws {InputError} if `threads` is not whole, or out of range.
+   * @throws {DeviceError} if this process already uses CUDA with the other kind of products.
    */
   constructor(options: OnnxRuntimeNodeOptions = {}) {
     const { device = "cpu", threads } = options;
@@ -91,10 +92,10 @@ export class OnnxRuntimeNode implements Runtime {
           details: { field },
         }),
     );
-    const { provider, index } = providerOf(device);
-    if (provider === "cuda") prepareCuda();
+    const { index } = providerOf(device);
     this.device = device;
     this.traits = deviceTraits(device);
+    if (index !== undefined) prepareCuda(device, this.traits.tf32 === true);
     this.#gpu = this.traits.hostMemory ? undefined : new GpuMemory({ index });
     this.#meter = new MemoryMeter(this.#gpu);
     this.#threads = threads;
@@ -192,7 +193,7 @@ export class OnnxRuntimeNode implements Runtime {
   ): InferenceSession.SessionOptions {
     const { provider, index } = providerOf(this.device);
     return {
-      executionProviders: [index === undefined ? provider : { name: provider, deviceId: index }],
+      executionProviders: [index === undefined ? provider : { name: "cuda", deviceId: index }],
       graphOptimizationLevel: graph.byteProductProbe
         ? "extended"
         : graph.prepareWeights

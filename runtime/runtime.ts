@@ -83,6 +83,8 @@ export interface RuntimeTraits {
    * float32.
    */
   readonly float16: false | "products" | "blocks";
+  /** Whether products in float32 round their inputs to the 10 bits of TF32. */
+  readonly tf32?: boolean;
   /**
    * Whether weights are transposed when a graph opens, because a product with a transposed matrix takes
    * several times as long as one without.

@@ -69,7 +69,7 @@ export function autoencoderKLDecoderSegments(
 
 /** Builds the start of the decoder, before its up blocks: `latents` → `hidden` [1, widest, h, w]. */
 export function autoencoderKLDecoderStart(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
-  const decoder = new AutoencoderLayers(config, weights, {});
+  const decoder = new AutoencoderLayers(config, weights);
   const latents = decoder.graph.input("latents", "float32", [1, config.latent_channels, "h", "w"]);
   decoder.graph.output("hidden", decoder.decoderStart(latents), [
     1,
@@ -111,14 +111,14 @@ export function autoencoderKLEncoderGraph(
  * channels, h, w].
  */
 export function autoencoderKLEncoderEnd(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
-  const encoder = new AutoencoderLayers(config, weights, {});
+  const encoder = new AutoencoderLayers(config, weights);
   const hidden = encoder.graph.input("hidden", "float32", [1, config.block_out_channels.at(-1)!, "h", "w"]);
   encoder.graph.output("moments", encoder.encoderEnd(hidden), [1, 2 * config.latent_channels, "h", "w"]);
   return encoder.graph.build(`${weights.component}.encoder.end`);
 }
 
 /** Builds the layers of the encoder and the decoder. Feature maps are [1, channels, h, w]. */
-class AutoencoderLayers {
+export class AutoencoderLayers {
   readonly graph: GraphBuilder;
   readonly #config: AutoencoderKLConfig;
   readonly #weights: Weights;
@@ -126,7 +126,12 @@ class AutoencoderLayers {
   readonly #computeType: ComputeType;
   readonly #queryParts: number;
 
-  constructor(config: AutoencoderKLConfig, weights: Weights, options: AutoencoderOptions) {
+  /**
+   * @param config The autoencoder.
+   * @param weights Its weights.
+   * @param options Compute type, parts of the queries, and exposed values.
+   */
+  constructor(config: AutoencoderKLConfig, weights: Weights, options: AutoencoderOptions = {}) {
     this.#config = config;
     this.#weights = weights;
     this.graph = new GraphBuilder(options.exposed);
@@ -147,6 +152,15 @@ class AutoencoderLayers {
 
   /** Maps latents to the decoder's widest feature maps, through its middle block. */
   decoderStart(latents: Value): Value {
+    return this.midBlock(
+      "decoder.mid_block",
+      this.latentMaps(latents),
+      this.#config.block_out_channels.at(-1)!,
+    );
+  }
+
+  /** Maps latents to the input of the decoder's middle block. */
+  latentMaps(latents: Value): Value {
     const { latent_channels, block_out_channels, use_post_quant_conv } = this.#config;
     const widest = block_out_channels.at(-1)!;
     if (use_post_quant_conv) {
@@ -158,24 +172,63 @@ class AutoencoderLayers {
       this.#probe("post_quant_conv", latents, latent_channels);
     }
     const x = this.conv("decoder.conv_in", latents, { input: latent_channels, output: widest });
-    this.#probe("conv_in", x, widest);
-    return this.midBlock("decoder.mid_block", x, widest);
+    return this.#probe("conv_in", x, widest);
   }
 
   /** Maps the encoder's deepest feature maps to moments, through its middle block. */
   encoderEnd(x: Value): Value {
+    return this.moments(this.midBlock("encoder.mid_block", x, this.#config.block_out_channels.at(-1)!));
+  }
+
+  /** Maps the output of the encoder's middle block to moments. */
+  moments(x: Value): Value {
     const { latent_channels, block_out_channels, use_quant_conv } = this.#config;
-    const widest = block_out_channels.at(-1)!;
     const moments = 2 * latent_channels;
-    x = this.end("encoder", this.midBlock("encoder.mid_block", x, widest), widest, moments);
+    x = this.end("encoder", x, block_out_channels.at(-1)!, moments);
     return use_quant_conv ? this.conv("quant_conv", x, { input: moments, output: moments, kernel: 1 }) : x;
   }
 
   /** Applies a residual block, attention, and another residual block. */
   midBlock(module: string, x: Value, channels: number): Value {
+    x = this.midStart(module, x, channels);
+    if (this.#config.mid_block_add_attention) {
+      const { query, key, value } = this.attentionRows(module, x, channels);
+      const parts = this.#queryParts === 1 ? [query] : this.graph.splitEvenly(query, 0, this.#queryParts);
+      const seen = parts.map((part) => this.graph.attention(part, key, value, { heads: 1 }));
+      const attended = seen.length === 1 ? seen[0]! : this.graph.concat(seen, 0);
+      x = this.addAttended(module, x, attended, channels);
+    }
+    return this.midEnd(module, x, channels);
+  }
+
+  /** Applies the first residual block of a middle block. */
+  midStart(module: string, x: Value, channels: number): Value {
     x = this.#resnet(`${module}.resnets.0`, x, channels, channels);
-    this.#probe("mid/resnet.0", x, channels);
-    if (this.#config.mid_block_add_attention) x = this.#attention(`${module}.attentions.0`, x, channels);
+    return this.#probe("mid/resnet.0", x, channels);
+  }
+
+  /** Maps feature maps to queries, keys and values of single-head attention over all points, [points, channels]. */
+  attentionRows(module: string, x: Value, channels: number): { query: Value; key: Value; value: Value } {
+    const g = this.graph;
+    const normed = this.#groupNorm(`${module}.attentions.0.group_norm`, x, channels);
+    const rows = g.transpose(g.reshape(normed, [channels, -1]), [1, 0]);
+    const linear = (name: keyof typeof OLD_NAMES) => this.#attentionLinear(module, name, rows, channels);
+    return { query: linear("to_q"), key: linear("to_k"), value: linear("to_v") };
+  }
+
+  /** Projects the result of attention, [points, channels], and adds it to the feature maps. */
+  addAttended(module: string, x: Value, attended: Value, channels: number): Value {
+    const g = this.graph;
+    const projected = this.#attentionLinear(module, "to_out.0", attended, channels);
+    return this.#probe(
+      "mid/attention",
+      g.add(g.reshapeLike(g.transpose(projected, [1, 0]), x), x),
+      channels,
+    );
+  }
+
+  /** Applies the second residual block of a middle block. */
+  midEnd(module: string, x: Value, channels: number): Value {
     x = this.#resnet(`${module}.resnets.1`, x, channels, channels);
     return this.#probe("mid", x, channels);
   }
@@ -234,21 +287,10 @@ class AutoencoderLayers {
     return g.add(skip, outer);
   }
 
-  /** Adds a residual branch of single-head attention over all points. */
-  #attention(module: string, x: Value, channels: number): Value {
-    const g = this.graph;
-    const isOld = this.#weights.has(`${module}.query.weight`);
-    const linear = (name: keyof typeof OLD_NAMES, rows: Value): Value =>
-      this.#layers.linear(`${module}.${isOld ? OLD_NAMES[name] : name}`, rows, channels, channels);
-
-    const normed = this.#groupNorm(`${module}.group_norm`, x, channels);
-    const rows = g.transpose(g.reshape(normed, [channels, -1]), [1, 0]);
-    const [query, key, value] = [linear("to_q", rows), linear("to_k", rows), linear("to_v", rows)] as const;
-    const parts = this.#queryParts === 1 ? [query] : g.splitEvenly(query, 0, this.#queryParts);
-    const seen = parts.map((part) => g.attention(part, key, value, { heads: 1 }));
-    const attended = seen.length === 1 ? seen[0]! : g.concat(seen, 0);
-    const maps = g.reshapeLike(g.transpose(linear("to_out.0", attended), [1, 0]), x);
-    return this.#probe("mid/attention", g.add(maps, x), channels);
+  #attentionLinear(module: string, name: keyof typeof OLD_NAMES, rows: Value, channels: number): Value {
+    const attention = `${module}.attentions.0`;
+    const isOld = this.#weights.has(`${attention}.query.weight`);
+    return this.#layers.linear(`${attention}.${isOld ? OLD_NAMES[name] : name}`, rows, channels, channels);
   }
 
   #groupNorm(module: string, x: Value, channels: number): Value {

@@ -14,6 +14,7 @@ import type { ComputeType } from "../onnx/graph_builder.ts";
 import { FLOAT32_BYTES, type MemoryChoice, PROCESS_BYTES, weightBytes } from "../memory.ts";
 import type { Residency } from "../segments.ts";
 import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
+import { SCORE_BYTES } from "./tiling/middle_block.ts";
 import { planSeamless } from "./tiling/seamless_plan.ts";
 import { chooseTiling, type VaeTiling } from "./tiling/tiled_vae_decoder.ts";
 
@@ -35,7 +36,7 @@ const GPU_UNITS = { float32: 8.2, float16: 12.2 } as const;
 const LATE_UNITS = 92;
 /** GPU memory in bytes for a strip of the seam-free decoder and its middle block. */
 const GPU_STRIP_BYTES = 900e6;
-/** Number of attention score tensors of the middle block that coexist on a device that frees memory late. */
+/** Number of attention score tensors of a part of the middle block that coexist on such a device. */
 const LATE_SCORES = 8;
 /** Candidate sides of blended tiles, in pixels. */
 const TILE_SIZES = [512, 384, 256] as const;
@@ -174,7 +175,8 @@ function predictGpuPeak(
  * @param points Number of points of the feature maps in the middle block, which is not split.
  */
 export function stripGpuBytes({ freesLate = false }: RuntimeTraits, points: number): number {
-  return GPU_STRIP_BYTES + (freesLate ? LATE_SCORES * FLOAT32_BYTES * points ** 2 : 0);
+  const scoreBytes = Math.min(SCORE_BYTES, FLOAT32_BYTES * points ** 2);
+  return GPU_STRIP_BYTES + (freesLate ? LATE_SCORES * scoreBytes : 0);
 }
 
 /**

@@ -9,7 +9,9 @@ import { needing } from "../needing.ts";
 
 const LINUX_X64 = { what: "Linux x64", isThere: Deno.build.target === "x86_64-unknown-linux-gnu" };
 const bytes = (text: string) => new TextEncoder().encode(text);
-const PROVIDER = bytes("\x7fELF … libcudart.so.13\0 …");
+const PROVIDER = bytes(
+  "\x7fELF … libcublasLt.so.13\0libcudart.so.13\0 … libcudart.so.12\0libcudart.so.13\0 …",
+);
 const SHARED = bytes("\x7fELF");
 const KNOWN: readonly CudaBuild[] = [{
   source: "a build of this test",

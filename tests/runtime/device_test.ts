@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fc } from "../random.ts";
+import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { deviceSchema, deviceTraits, missingReason, providerOf } from "../../runtime/device.ts";
 
 Deno.test("a device is a provider or one of several NVIDIA GPUs", () => {
@@ -8,6 +9,8 @@ Deno.test("a device is a provider or one of several NVIDIA GPUs", () => {
   assert.deepEqual(providerOf("cuda"), { provider: "cuda", index: 0 });
   assert.deepEqual(providerOf("webgpu"), { provider: "webgpu" });
   assert.equal(deviceTraits("cuda:7"), deviceTraits("cuda"));
+  assert.deepEqual(providerOf(deviceSchema.parse("cuda-tf32:02")), { provider: "cuda-tf32", index: 2 });
+  assert.notDeepEqual(deviceTraits("cuda-tf32").numerics, deviceTraits("cuda").numerics);
   fc.assert(fc.property(fc.nat(99), (index) => {
     assert.deepEqual(providerOf(deviceSchema.parse(`cuda:${index}`)), { provider: "cuda", index });
   }));
@@ -20,6 +23,7 @@ Deno.test("a device is a provider or one of several NVIDIA GPUs", () => {
       "cuda:1.5",
       "cuda:100",
       "cuda:x",
+      "cuda-tf32:",
       "webgpu:0",
       "cpu:0",
       "CUDA",
@@ -33,4 +37,14 @@ Deno.test("the error for a missing GPU contains its number", () => {
   const message = "CUDA failure 101: invalid device ordinal ; GPU=7 ; hostname=box";
   assert.match(missingReason("cuda:7", message)!, /no NVIDIA GPU number 7/);
   assert.equal(missingReason("cpu", message), undefined);
+});
+
+Deno.test("a process computes products on CUDA in float32 or TF32, but not both", () => {
+  new OnnxRuntimeNode({ device: "cuda" });
+  new OnnxRuntimeNode({ device: "cuda:1" });
+  assert.throws(() => new OnnxRuntimeNode({ device: "cuda-tf32" }), {
+    code: "device_unavailable",
+    message: /already computes products on CUDA in float32/,
+  });
+  assert.equal(Deno.env.get("NVIDIA_TF32_OVERRIDE"), "0");
 });

@@ -14,6 +14,7 @@ import { autoencoderKLDecoderStart } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import type { CallOptions } from "../../segments.ts";
+import { decoderStartInParts } from "./middle_block.ts";
 import { planSeamless } from "./seamless_plan.ts";
 import { StripRun, type StripRunOptions } from "./strip_run.ts";
 
@@ -63,17 +64,28 @@ export class SeamlessDecoder {
     const { steps } = planSeamless(this.#config, { height, width }, this.#options.mapBytes);
     const run = new StripRun(this.#runtime, this.#config, this.#weights, this.#options, options.signal);
     try {
-      // The middle block runs in one piece: feature maps are small up to there, and its attention needs all
-      // points.
-      const start = autoencoderKLDecoderStart(this.#config, this.#weights);
-      const { hidden } = await run.runWhole(start, { latents });
-      run.begin(hidden as Tensor<"float32">);
-      releaseBuffer(hidden!.data.buffer);
+      const hidden = await this.#start(run, latents);
+      run.begin(hidden);
+      releaseBuffer(hidden.data.buffer);
       for (const step of steps) await run.resnet(step);
       await run.end(this.#config.out_channels);
       return run.maps();
     } finally {
       run.release();
     }
+  }
+
+  /**
+   * Runs the middle block, not in strips: feature maps are small up to there, and its attention needs all
+   * points.
+   */
+  async #start(run: StripRun, latents: Tensor<"float32">): Promise<Tensor<"float32">> {
+    const { mid_block_add_attention } = this.#config;
+    if (this.#runtime.traits.freesLate && mid_block_add_attention) {
+      return await decoderStartInParts(run, this.#config, this.#weights, latents);
+    }
+    const start = autoencoderKLDecoderStart(this.#config, this.#weights);
+    const { hidden } = await run.runWhole(start, { latents });
+    return hidden as Tensor<"float32">;
   }
 }

@@ -13,6 +13,7 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import type { CallOptions } from "../../segments.ts";
 import { autoencoderKLEncoderEnd } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
+import { encoderEndInParts } from "./middle_block.ts";
 import { planSeamlessEncoder } from "./seamless_encoder_plan.ts";
 import { StripRun, type StripRunOptions } from "./strip_run.ts";
 
@@ -57,16 +58,24 @@ export class SeamlessEncoder {
       for (const step of planSeamlessEncoder(this.#config, { height, width }).steps) {
         await (step.kind === "resnet" ? run.resnet(step) : run.downsample(step.downsampler));
       }
-      // The middle block runs in one piece: feature maps are small from there on, and its attention needs all
-      // points.
       const hidden = run.maps();
       run.release();
-      const { moments } = await run.runWhole(autoencoderKLEncoderEnd(this.#config, this.#weights), {
-        hidden,
-      });
-      return moments as Tensor<"float32">;
+      return await this.#end(run, hidden);
     } finally {
       run.release();
     }
+  }
+
+  /**
+   * Runs the middle block, not in strips: feature maps are small from there on, and its attention needs all
+   * points.
+   */
+  async #end(run: StripRun, hidden: Tensor<"float32">): Promise<Tensor<"float32">> {
+    const { mid_block_add_attention } = this.#config;
+    if (this.#runtime.traits.freesLate && mid_block_add_attention) {
+      return await encoderEndInParts(run, this.#config, this.#weights, hidden);
+    }
+    const { moments } = await run.runWhole(autoencoderKLEncoderEnd(this.#config, this.#weights), { hidden });
+    return moments as Tensor<"float32">;
   }
 }

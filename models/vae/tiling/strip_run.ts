@@ -232,6 +232,18 @@ export class StripRun {
     return await session.run(feeds);
   }
 
+  /** Runs a graph over several inputs in turn. */
+  async *runEach(
+    graph: BuiltGraph,
+    inputs: Iterable<Readonly<Record<string, Tensor>>>,
+  ): AsyncGenerator<Record<string, Tensor>> {
+    await using session = await this.#open(graph, false);
+    for (const feeds of inputs) {
+      this.#signal?.throwIfAborted();
+      yield await session.run(feeds);
+    }
+  }
+
   /** Runs a graph over strips and gathers the statistics of its output. */
   async #pass(pass: Pass): Promise<GroupStatistics> {
     const { task, source, inner, norms, target, skip, isLast } = pass;
