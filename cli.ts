@@ -31,7 +31,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   models: async () => (await import("./cli/lists.ts")).modelsCommand(),
   doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
   devices: async () => (await import("./cli/devices.ts")).devicesCommand(),
-  rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
+  synthesize: async () => (await import("./cli/synthesize.ts")).synthesizeCommand(),
   plan: async () => (await import("./cli/plan.ts")).planCommand(),
   serve: async () => (await import("./cli/serve.ts")).serveCommand(),
   worker: async () => (await import("./cli/worker.ts")).workerCommand(),
@@ -39,15 +39,21 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   compare: async () => (await import("./cli/compare.ts")).compareCommand(),
 };
 
+/** Former names of commands. They still work, but no help lists them. */
+const FORMER_NAMES: Readonly<Record<string, string>> = { rehearse: "synthesize" };
+
 /**
  * Builds the program.
  *
  * @param called The command to load. If there is no such command, all commands are loaded.
  */
 export async function program(called: string | undefined): Promise<Command> {
-  const known = called !== undefined && Object.hasOwn(COMMANDS, called);
-  const loads = known ? [COMMANDS[called]!] : Object.values(COMMANDS);
+  const isFormer = called !== undefined && Object.hasOwn(FORMER_NAMES, called);
+  const name = isFormer ? FORMER_NAMES[called] : called;
+  const isKnown = name !== undefined && Object.hasOwn(COMMANDS, name);
+  const loads = isKnown ? [COMMANDS[name]!] : Object.values(COMMANDS);
   const commands = await Promise.all(loads.map((load) => load()));
+  if (isFormer) commands[0]!.alias(called);
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")
     .version(project.version, "-V, --version", "tell the version")

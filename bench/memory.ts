@@ -2,7 +2,7 @@
  * Measures peak memory and seconds of one picture at the checkpoint's own size, here and in diffusers, on one
  * checkpoint:
  *
- *     deno task rehearse DIR --dtype float16
+ *     deno task synthesize DIR --dtype float16
  *     deno run -A bench/memory.ts DIR --python .venv/bin/python
  *
  * Prints a table in Markdown. `--only pixstage` or `--only diffusers` omits the other; `--precision int8`

@@ -10,10 +10,10 @@ import { type PlannedTensor, safetensorsHeaderBytes } from "../artifacts/safeten
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { checkControlNet } from "../models/pixart/control_net.ts";
-import { transformerWeights } from "../models/pixart/rehearsal.ts";
+import { transformerWeights } from "../models/pixart/synthetic.ts";
 import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
-import { type AskedWeight, askedWeights } from "../models/rehearsal/asked_weights.ts";
-import { RandomValues } from "../models/rehearsal/random_values.ts";
+import { type RequiredWeight, requiredWeights } from "../models/synthetic/required_weights.ts";
+import { RandomValues } from "../models/synthetic/random_values.ts";
 
 const LARGEST_WEIGHT = 4 * 1152 * 1152;
 
@@ -34,17 +34,17 @@ export async function writeControlNet(
 ): Promise<void> {
   const config = { _class_name: "PixArtControlNetAdapterModel", num_layers: blocks };
   const parsed = PixArtTransformerConfig.parse(transformer);
-  const asked = askedWeights((weights) => checkControlNet(parsed, { blocks, weights }));
-  await writeComponent(folder, config, asked, "float32");
+  const required = requiredWeights((weights) => checkControlNet(parsed, { blocks, weights }));
+  await writeComponent(folder, config, required, "float32");
 }
 
 async function writeComponent(
   folder: string,
   config: JsonObject,
-  asked: readonly AskedWeight[],
+  required: readonly RequiredWeight[],
   dtype: "float32" | "float16",
 ): Promise<void> {
-  const weights = asked.map((weight): PlannedTensor => ({ ...weight, dtype }));
+  const weights = required.map((weight): PlannedTensor => ({ ...weight, dtype }));
   const values = new RandomValues(dtype, LARGEST_WEIGHT);
   await writeAtomically(join(folder, "config.json"), [new TextEncoder().encode(JSON.stringify(config))]);
   await writeAtomically(

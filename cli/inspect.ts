@@ -18,7 +18,7 @@ import type { ReadFile } from "../graph/run_options.ts";
 import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";
-import { findMade } from "./find_made.ts";
+import { findProvenance } from "./find_provenance.ts";
 import { inspectAdapter } from "./inspect_adapter.ts";
 import { writeLine } from "./standard_streams.ts";
 import { openFolderStore } from "./run_store.ts";
@@ -45,7 +45,7 @@ async function inspect(name: string, store: string | undefined): Promise<JsonObj
   const path = userPath(name);
   const isId = /^[0-9a-f]{4,64}$/i.test(name) && !await stat(path).catch(() => undefined);
   if (isId) {
-    const made = await findMade(name, openFolderStore(store));
+    const made = await findProvenance(name, openFolderStore(store));
     return "artifact" in made ? await describeArtifact(made) : {};
   }
   const found = await onDisk("read", path, stat(path));

@@ -19,7 +19,11 @@ import { describePicture } from "../graph/describe_picture.ts";
 import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { findMade, type MadeArtifactFile, type MadePicture } from "./find_made.ts";
+import {
+  type ArtifactWithProvenance,
+  findProvenance,
+  type PictureWithProvenance,
+} from "./find_provenance.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs, isStdout, outputPath, writeOutput } from "./output.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
@@ -51,7 +55,7 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const store = run.store ?? new MemoryStore();
-  const made = await findMade(target, store);
+  const made = await findProvenance(target, store);
   const { graph, output } = made.provenance;
   const outputName = asOutput(output);
   if ("input" in made && !file.endsWith(".safetensors") && !isStdout(file)) {
@@ -83,7 +87,11 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
 type Likeness = "bytes" | "pixels" | "none";
 
 /** Writes the picture, and compares its file with the old one. */
-async function savePicture(again: MadeArtifact, made: MadePicture, file: string): Promise<Likeness> {
+async function savePicture(
+  again: MadeArtifact,
+  made: PictureWithProvenance,
+  file: string,
+): Promise<Likeness> {
   const { artifact, provenance } = again;
   const { image, format } = made;
   const pixels = toPixels(artifact.tensors["image"] as Tensor<"float32">)[image]!;
@@ -104,7 +112,7 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
 /** Writes the artifact, and compares its content with the old one. */
 async function saveAgain(
   again: MadeArtifact,
-  { provenance }: MadeArtifactFile,
+  { provenance }: ArtifactWithProvenance,
   file: string,
 ): Promise<Likeness> {
   await saveArtifact(again, file);

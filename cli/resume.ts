@@ -18,7 +18,7 @@ import {
 } from "./gen_options.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { findMade } from "./find_made.ts";
+import { findProvenance } from "./find_provenance.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { interval, number, seeds, texts, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
@@ -78,7 +78,7 @@ async function resume(target: string, options: ResumeOptions, command: Command):
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const store = run.store ?? new MemoryStore();
-  const made = await findMade(target, store);
+  const made = await findProvenance(target, store);
   const { graph, wanted } = resumeGraph(made, changes(options));
   await showRun(graph, { ...run, ...memoryOptions(options), store }, options, {
     signal,

@@ -56,6 +56,7 @@ interface ServeOptions {
   readonly storeSize?: number;
   readonly storeMaxAge?: number;
   readonly queue?: string;
+  readonly concurrency?: number;
   readonly lanes?: number;
   readonly maxQueue?: number;
   readonly device: readonly Device[];
@@ -110,10 +111,11 @@ export function serveCommand(): Command {
       queueText,
     )
     .option(
-      "--lanes <n>",
+      "--concurrency <n>",
       "number of graphs that run at once (default: one per device, or 32 with --queue)",
       wholeNumber(1),
     )
+    .addOption(new Option("--lanes <n>", "former name of --concurrency").argParser(wholeNumber(1)).hideHelp())
     .option("--max-queue <n>", "maximum number of waiting jobs", wholeNumber(1))
     .option(
       "--device <name,...>",
@@ -198,6 +200,7 @@ async function serve(options: ServeOptions): Promise<void> {
     storeMaxAge,
     queue,
     lanes,
+    concurrency = lanes,
     maxQueue,
     device,
     threads,
@@ -250,7 +253,7 @@ async function serve(options: ServeOptions): Promise<void> {
     storeBytes: storeSize,
     storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,
     queue,
-    lanes,
+    concurrency,
     device,
     threads,
     residency,

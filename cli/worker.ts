@@ -36,7 +36,8 @@ interface WorkerOptions {
   readonly models?: readonly ModelEntry[];
   readonly loras?: readonly ModelEntry[];
   readonly store?: string;
-  readonly lanes: number;
+  readonly concurrency?: number;
+  readonly lanes?: number;
   readonly lease: number;
   readonly device: Device;
   readonly threads?: number;
@@ -71,7 +72,11 @@ export function workerCommand(): Command {
       modelEntries,
     )
     .option("--store <dir|url>", "store that runs and workers share (default: in the user's cache)")
-    .option("--lanes <n>", "number of jobs that run at once", wholeNumber(1, MOST_THREADS), 1)
+    .option("--concurrency <n>", "number of jobs that run at once (default: 1)", wholeNumber(1, MOST_THREADS))
+    .addOption(
+      new Option("--lanes <n>", "former name of --concurrency").argParser(wholeNumber(1, MOST_THREADS))
+        .hideHelp(),
+    )
     .option(
       "--lease <seconds>",
       "how long a worker may be silent before its job goes to another worker",
@@ -106,7 +111,7 @@ export function workerCommand(): Command {
 
 /** Runs the worker until a signal stops it, or with `--drain` until no job waits. */
 async function worker(options: WorkerOptions): Promise<void> {
-  const { queue, lanes, lease, device, threads, residency, drain, quiet } = options;
+  const { queue, lanes = 1, concurrency = lanes, lease, device, threads, residency, drain, quiet } = options;
 
   // 1. Refuse invalid options.
   const plugins = (options.plugin ?? []).map((module) => pluginAddress(module, userPath(".")));
@@ -132,7 +137,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     fingerprints: store.folder,
     graceMs: GRACE_MS,
     // One process more than concurrent jobs, because nodes are prepared meanwhile.
-    warmHosts: lanes + 1,
+    warmHosts: concurrency + 1,
   });
   const { StageWorker } = await import("../queue/stage_worker.ts");
   const log = (event: string, facts: Readonly<Record<string, unknown>>): void => {
@@ -148,7 +153,7 @@ async function worker(options: WorkerOptions): Promise<void> {
       store,
       executor,
       residency,
-      lanes,
+      concurrency,
       leaseMs: lease * 1000,
       log,
     });

@@ -22,7 +22,7 @@ import type { Weights } from "./checkpoint/weights.ts";
 import type { MemoryChoice, MemoryRequest } from "./memory.ts";
 import type { ComputeType } from "./onnx/graph_builder.ts";
 import type { Precision } from "./precision.ts";
-import type { MakeRehearsal } from "./rehearsal/preset.ts";
+import type { MakeSyntheticPreset } from "./synthetic/preset.ts";
 import type { CallOptions, OpenModelOptions, Residency } from "./segments.ts";
 
 /** A size in pixels. */
@@ -443,7 +443,7 @@ export interface Architecture {
    */
   buildGraphs?(name: ComponentName, component: Component, weights: Weights): void;
   /** Synthetic checkpoints for measuring memory and speed, by name. */
-  readonly rehearsals?: Readonly<Record<string, MakeRehearsal>>;
+  readonly syntheticPresets?: Readonly<Record<string, MakeSyntheticPreset>>;
   /** Reads the configuration and tokenizer of a text encoder. */
   textEncoder(checkpoint: Checkpoint, options: TextOptions): Promise<TextEncoderModel>;
   /**

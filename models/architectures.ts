@@ -11,7 +11,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 import type { FloatDType } from "../artifacts/half_precision.ts";
 import type { Architecture } from "./architecture.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
-import type { RehearsalPreset } from "./rehearsal/preset.ts";
+import type { SyntheticPreset } from "./synthetic/preset.ts";
 import { pixartArchitecture } from "./pixart/architecture.ts";
 
 const architectures: Architecture[] = [pixartArchitecture];
@@ -56,8 +56,8 @@ export function architectureOfComponent(
 }
 
 /** Returns the names of all synthetic checkpoints. */
-export function rehearsalNames(): string[] {
-  return architectures.flatMap(({ rehearsals = {} }) => Object.keys(rehearsals));
+export function syntheticPresetNames(): string[] {
+  return architectures.flatMap(({ syntheticPresets = {} }) => Object.keys(syntheticPresets));
 }
 
 /**
@@ -67,13 +67,13 @@ export function rehearsalNames(): string[] {
  * @param dtype Element type of its weights.
  * @throws {InputError} if no architecture has a preset of this name.
  */
-export function rehearsalPreset(name: string, dtype: FloatDType): RehearsalPreset {
-  for (const { rehearsals = {} } of architectures) {
-    if (Object.hasOwn(rehearsals, name)) return rehearsals[name]!(dtype);
+export function syntheticPreset(name: string, dtype: FloatDType): SyntheticPreset {
+  for (const { syntheticPresets = {} } of architectures) {
+    if (Object.hasOwn(syntheticPresets, name)) return syntheticPresets[name]!(dtype);
   }
   throw new InputError(
     "invalid_value",
-    `preset must be one of ${rehearsalNames().join(", ")}: current value is ${name}`,
+    `preset must be one of ${syntheticPresetNames().join(", ")}: current value is ${name}`,
   );
 }
 

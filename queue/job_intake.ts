@@ -22,7 +22,7 @@ export type Work = (job: TakenJob, signal: AbortSignal) => Promise<unknown>;
 export interface JobIntakeOptions {
   readonly backend: QueueBackend;
   /** Maximum number of concurrent jobs, over all queues. */
-  readonly lanes: number;
+  readonly concurrency: number;
   /** Time, in ms, after which the job of a silent worker goes to another worker. */
   readonly leaseMs: number;
   readonly work: Work;
@@ -66,9 +66,9 @@ export class JobIntake {
    */
   async listen(queue: string, mayLeave: boolean = false): Promise<void> {
     if (this.#isClosing || this.#workers.has(queue)) return;
-    const { backend, lanes, leaseMs } = this.#options;
+    const { backend, concurrency, leaseMs } = this.#options;
     const worker = backend.worker(queue, (job, token) => this.#take(worker, job, token), {
-      concurrency: lanes,
+      concurrency,
       lockDuration: leaseMs,
       stalledInterval: Math.ceil(leaseMs / 2),
       maxStalledCount: MOST_LOSSES,
@@ -107,9 +107,9 @@ export class JobIntake {
   }
 
   async #take(worker: JobWorker, job: TakenJob, token: string): Promise<unknown> {
-    const { lanes, work } = this.#options;
+    const { concurrency, work } = this.#options;
     const name = `${worker.name}/${job.id}`;
-    if (this.#isClosing || this.#running.size >= lanes || this.#running.has(name)) {
+    if (this.#isClosing || this.#running.size >= concurrency || this.#running.has(name)) {
       // A job from another queue took the last place, so this queue pauses until a job ends.
       await worker.pause(true);
       return await giveBack(job, token);
@@ -117,7 +117,7 @@ export class JobIntake {
     if (this.#passing.delete(worker.name)) this.#passing.add(worker.name);
     const controller = new AbortController();
     this.#running.set(name, controller);
-    if (this.#running.size >= lanes) await this.#pauseBut(worker);
+    if (this.#running.size >= concurrency) await this.#pauseBut(worker);
     try {
       return await work(job, controller.signal);
     } catch (error) {

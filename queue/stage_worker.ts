@@ -51,7 +51,7 @@ export interface StageWorkerOptions {
    *
    * @default {1}
    */
-  readonly lanes?: number | undefined;
+  readonly concurrency?: number | undefined;
   /**
    * Time, in ms, after which the job of a silent worker goes to another worker.
    *
@@ -83,14 +83,19 @@ export class StageWorker implements AsyncDisposable {
   private constructor(options: StageWorkerOptions, backend: QueueBackend) {
     this.#options = options;
     this.#backend = backend;
-    const { lanes = 1, leaseMs = 10_000 } = options;
+    const { concurrency = 1, leaseMs = 10_000 } = options;
     this.#preparations = new JobIntake({
       backend,
-      lanes: 1,
+      concurrency: 1,
       leaseMs,
       work: (job, signal) => this.#prepareJob(job, signal),
     });
-    this.#runs = new JobIntake({ backend, lanes, leaseMs, work: (job, signal) => this.#runJob(job, signal) });
+    this.#runs = new JobIntake({
+      backend,
+      concurrency,
+      leaseMs,
+      work: (job, signal) => this.#runJob(job, signal),
+    });
     this.#control = { events: backend.events(CONTROL_QUEUE), writer: backend.eventWriter(CONTROL_QUEUE) };
   }
 

@@ -49,7 +49,7 @@ import { RETRY_DELAYS, Webhooks, type WebhookSettings } from "./webhooks/webhook
 const SMALL_BYTES = 1e9;
 
 /** Graphs that run at once if workers run the stages. The server itself only waits for them. */
-const QUEUE_LANES = 32;
+const QUEUE_CONCURRENCY = 32;
 
 /** Options of {@linkcode createServer}. */
 export interface ServerOptions {
@@ -95,7 +95,7 @@ export interface ServerOptions {
    *
    * @default {1, or 32 with a queue}
    */
-  readonly lanes?: number | undefined;
+  readonly concurrency?: number | undefined;
   /**
    * The device to run on, or several GPUs to spread jobs over.
    *
@@ -242,7 +242,7 @@ export interface Server {
  */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
   const {
-    lanes,
+    concurrency,
     device = "cpu",
     threads,
     apiKey,
@@ -310,7 +310,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
       results: shared ?? files,
-      lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
+      concurrency: concurrency ?? (workers ? QUEUE_CONCURRENCY : undefined),
       devices: typeof device === "string" ? [device] : device,
       threads,
       residency,

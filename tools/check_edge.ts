@@ -28,10 +28,10 @@ const UNMARKED = [
   /^images\/codecs_in_node\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,
-  /^graph\/hosts\/(local_place|module_command|parent_watch|process_main|stage_permissions|worker_main)\.ts$/,
+  /^graph\/hosts\/(local_environment|module_command|parent_watch|process_main|stage_permissions|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
   /^models\/quantization\/(default_folder|open_quantized|quantized_folder|write_quantized)\.ts$/,
-  /^models\/rehearsal\/write_rehearsal\.ts$/,
+  /^models\/synthetic\/write_checkpoint\.ts$/,
 ];
 
 /** Generated files, which are checked through the files that import them. */

@@ -9,7 +9,7 @@ import { rmSync, writeSync } from "node:fs";
 import process from "node:process";
 import { startWorker } from "../../system/worker.ts";
 import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
-import { openLocalPlace } from "./local_place.ts";
+import { openLocalEnvironment } from "./local_environment.ts";
 import { type HostChannel, type HostReply, hostRequestSchema } from "./protocol.ts";
 import { hostStages } from "./stage_host.ts";
 
@@ -45,7 +45,7 @@ const channel: HostChannel<HostReply> = {
   },
   onMessage: () => {},
 };
-hostStages(channel, openLocalPlace);
+hostStages(channel, openLocalEnvironment);
 for await (const message of decodeJsonTexts(process.stdin)) {
   const request = hostRequestSchema.safeParse(message).data;
   if (request?.type === "run") {

@@ -20,7 +20,7 @@ import {
 } from "./protocol.ts";
 
 /** The environment that stages run in. */
-export interface HostPlace {
+export interface HostEnvironment {
   /** The stages. */
   readonly registry: StageRegistry;
   /** Runs stages in this thread. */
@@ -32,7 +32,7 @@ export interface HostPlace {
 }
 
 /** Opens the environment that stages run in. */
-export type OpenPlace = (settings: HostSettings, handlers: HubHandlers) => Promise<HostPlace>;
+export type OpenEnvironment = (settings: HostSettings, handlers: HubHandlers) => Promise<HostEnvironment>;
 
 /** Handlers for what happens while models are opened from the hub. */
 export interface HubHandlers {
@@ -51,26 +51,26 @@ const PREPARED_NODES = 64;
  * Runs stages for an executor at the other end of a channel, until the channel's owner ends it.
  *
  * @param channel The channel to the executor.
- * @param openPlace Opens the environment that stages run in.
+ * @param openEnvironment Opens the environment that stages run in.
  */
-export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace): void {
+export function hostStages(channel: HostChannel<HostReply>, openEnvironment: OpenEnvironment): void {
   const send = (reply: HostReply): void => channel.send(reply, givenBuffers(reply));
   const running = new Map<string, HostedRun>();
   const prepared = new Map<string, PreparedNode>();
-  let place: Promise<HostPlace> | undefined;
-  const opened = async (): Promise<HostPlace> => {
-    if (place) return await place;
+  let environment: Promise<HostEnvironment> | undefined;
+  const opened = async (): Promise<HostEnvironment> => {
+    if (environment) return await environment;
     throw new InternalError("Cannot run a stage before the host is opened");
   };
   const handle = async (request: HostRequest): Promise<void> => {
     switch (request.type) {
       case "open":
         if (request.version !== PROTOCOL_VERSION) throw wrongVersion(request.version);
-        place = openPlace(request.settings, {
+        environment = openEnvironment(request.settings, {
           onDownload: (progress) => send({ type: "download", progress }),
           onWarning: (message) => send({ type: "warning", message }),
         });
-        await place;
+        await environment;
         return send({ type: "ready", version: PROTOCOL_VERSION });
       case "prepare":
       case "run": {
@@ -126,7 +126,7 @@ class HostedRun {
     this.#kept.resolve();
   }
 
-  async prepare(task: HostTask, { registry, executor }: HostPlace): Promise<PreparedNode> {
+  async prepare(task: HostTask, { registry, executor }: HostEnvironment): Promise<PreparedNode> {
     const { node: id, stage: name, stageVersion, parameters, outlines, residency, lowestPrecision } = task;
     const stage = registry.get(name);
     if (stage.version !== stageVersion) {
@@ -142,14 +142,14 @@ class HostedRun {
 
   async execute(
     request: Extract<HostRequest, { type: "run" }>,
-    place: HostPlace,
+    environment: HostEnvironment,
     waiting: Map<string, PreparedNode>,
   ): Promise<HostReply> {
     const { task, inputs, store: folder, spare: spareFolder, snapshots, saved, previews } = request;
-    const store = folder === undefined ? undefined : place.openStore(folder);
-    const spare = spareFolder === undefined ? undefined : place.openStore(spareFolder);
+    const store = folder === undefined ? undefined : environment.openStore(folder);
+    const spare = spareFolder === undefined ? undefined : environment.openStore(spareFolder);
     const name = JSON.stringify(task);
-    const prepared = waiting.get(name) ?? await this.prepare(task, place);
+    const prepared = waiting.get(name) ?? await this.prepare(task, environment);
     waiting.delete(name);
     const received: Record<string, IdentifiedArtifact> = {};
     for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, store, spare);
@@ -173,7 +173,7 @@ class HostedRun {
     for (const [port, made] of Object.entries(response.outputs)) {
       outputs[port] = await give(made, store, spare);
     }
-    const { runtime } = place;
+    const { runtime } = environment;
     const released = (runtime.memory?.().resident ?? 0) > KEPT_BYTES;
     if (released) await runtime.release?.();
     const { memory } = response;

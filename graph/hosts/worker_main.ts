@@ -5,7 +5,7 @@
  */
 
 import { listenInWorker } from "../../system/worker.ts";
-import { openLocalPlace } from "./local_place.ts";
+import { openLocalEnvironment } from "./local_environment.ts";
 import type { HostChannel, HostReply } from "./protocol.ts";
 import { hostStages } from "./stage_host.ts";
 
@@ -13,4 +13,4 @@ const channel: HostChannel<HostReply> = {
   send: listenInWorker((message) => channel.onMessage(message)),
   onMessage: () => {},
 };
-hostStages(channel, openLocalPlace);
+hostStages(channel, openLocalEnvironment);

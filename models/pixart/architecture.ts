@@ -5,7 +5,7 @@ import { autoencoderDecoder } from "../vae/decoder.ts";
 import { autoencoderEncoder } from "../vae/encoder.ts";
 import { pixartDenoiser } from "./denoiser.ts";
 import { buildPixartGraphs } from "./graphs.ts";
-import { PIXART_REHEARSALS } from "./rehearsal.ts";
+import { PIXART_SYNTHETIC_PRESETS } from "./synthetic.ts";
 import { pixartTextEncoder } from "./text_encoder.ts";
 
 /**
@@ -32,7 +32,7 @@ export const pixartArchitecture: Architecture = {
   },
   defaults: { steps: 20, guidanceScale: 4.5 },
   buildGraphs: buildPixartGraphs,
-  rehearsals: PIXART_REHEARSALS,
+  syntheticPresets: PIXART_SYNTHETIC_PRESETS,
   isQuantizable: (name) => MATRIX.test(name),
   textEncoder: pixartTextEncoder,
   denoiser: pixartDenoiser,

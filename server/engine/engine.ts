@@ -68,7 +68,7 @@ export interface CheckedGraph {
 /** Runs graphs. */
 export interface Engine {
   /** Number of graphs that run at once. */
-  readonly lanes: number;
+  readonly concurrency: number;
   /** Whether the engine runs stages in its own processes and keeps those processes between runs. */
   readonly keepsHosts: boolean;
   /**

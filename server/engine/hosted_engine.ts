@@ -43,7 +43,7 @@ export interface HostedEngineOptions extends MemoryLimits {
    *
    * @default {one per device}
    */
-  readonly lanes?: number | undefined;
+  readonly concurrency?: number | undefined;
   /**
    * The devices to run on. With several GPUs, as many graphs run at once.
    *
@@ -84,13 +84,13 @@ const GRACE_MS = 5000;
  * resident weights stay loaded. If a process dies, its current run fails and the next run gets a new process.
  */
 export class HostedEngine implements Engine {
-  readonly lanes: number;
+  readonly concurrency: number;
   /** One executor per device, or the executor from the options. */
   #executors: readonly [ClosableExecutor, ...ClosableExecutor[]];
   /** The executors that keep processes. */
   #hosted: readonly ProcessExecutor[];
   #options: PrepareOptions & { readonly store: RunStore };
-  #lanes: Slots;
+  #slots: Slots;
   #checks = new Slots(CHECKS_AT_ONCE);
   #freed = new FreedMemory();
   #running = new Set<Promise<EngineResult>>();
@@ -113,9 +113,9 @@ export class HostedEngine implements Engine {
       ...others
     }: HostedEngineOptions,
   ) {
-    const { lanes = devices.length, ...limits } = others;
-    this.lanes = lanes;
-    this.#lanes = new Slots(lanes);
+    const { concurrency = devices.length, ...limits } = others;
+    this.concurrency = concurrency;
+    this.#slots = new Slots(concurrency);
     const onDevice = (device: Device) =>
       new ProcessExecutor({
         plugins: [...plugins],
@@ -126,7 +126,7 @@ export class HostedEngine implements Engine {
         graceMs: GRACE_MS,
         keepAliveMs,
         // One process more than the number of concurrent runs, so that requests can be checked during runs.
-        warmHosts: Math.ceil(lanes / devices.length) + 1,
+        warmHosts: Math.ceil(concurrency / devices.length) + 1,
       });
     const [first = "cpu", ...more] = devices;
     const hosted = executor ? undefined : [onDevice(first), ...more.map(onDevice)] as const;
@@ -183,7 +183,7 @@ export class HostedEngine implements Engine {
   }
 
   async #run({ graph, onEvent, keepAliveMs, ...options }: EngineRun): Promise<EngineResult> {
-    using slot = await this.#lanes.take(options.signal);
+    using slot = await this.#slots.take(options.signal);
     const place = slot.index % this.#executors.length;
     const executor = this.#hosted[place]?.keepingWarm(keepAliveMs) ?? this.#executors[place]!;
     try {

@@ -14,7 +14,7 @@ import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { openJobDatabase, replaceDatabase } from "./job_database.ts";
 import { type JobPage, type JobQuery, JobTables } from "./job_tables.ts";
 import { sqliteFault } from "./sqlite_error.ts";
-import { Unwritten } from "./unwritten.ts";
+import { UnwrittenChanges } from "./unwritten_changes.ts";
 import type { DueWebhook } from "./webhook_table.ts";
 
 /** Number of events read at once. */
@@ -25,7 +25,7 @@ export class JobStore {
   #file: string;
   #log: Log;
   #tables: JobTables | undefined;
-  #unwritten = new Unwritten();
+  #unwritten = new UnwrittenChanges();
   #lastNumbers = new Map<string, number>();
   #fault: FileError | undefined;
   /** Distinguishes the file from a later one with the same name. */

@@ -72,7 +72,7 @@ export class Jobs {
     const waiting = [...this.#byJob].flatMap(([id, { isRunning }]) =>
       isRunning ? [] : [this.#clients.get(id)!]
     );
-    const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / this.#options.engine.lanes);
+    const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / this.#options.engine.concurrency);
     return this.#places.take(client, waiting, Math.min(Math.max(seconds, 1), 300));
   }
 
@@ -363,7 +363,7 @@ export class Jobs {
 
   #dispatch(): void {
     const { engine, space } = this.#options;
-    while (!this.#closed && !this.#obstacle && this.#running.size < engine.lanes) {
+    while (!this.#closed && !this.#obstacle && this.#running.size < engine.concurrency) {
       const jobRun = this.#queue.shift((next) =>
         ![...this.#running].some((running) => next.shouldWaitFor(running))
       );

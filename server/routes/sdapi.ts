@@ -25,7 +25,7 @@ import {
 import type { CurrentModel } from "../sdapi/current_model.ts";
 import { generationReply } from "../sdapi/generation_reply.ts";
 import type { Generations } from "../sdapi/generations.ts";
-import { requireHonoured } from "../sdapi/honoured.ts";
+import { refuseUnsupported } from "../sdapi/unsupported_fields.ts";
 import { readLoraTags } from "../sdapi/lora_tags.ts";
 import { pictureBytes } from "../sdapi/picture_data.ts";
 import { findSampler } from "../sdapi/samplers.ts";
@@ -76,12 +76,12 @@ export function sdapiRoutes(server: ServerContext, current: CurrentModel, genera
   return router()
     .openapi(textRoute, async (context) => {
       const request = context.req.valid("json");
-      const warnings = requireHonoured(request, textRequestSchema.shape);
+      const warnings = refuseUnsupported(request, textRequestSchema.shape);
       return context.json(await generate(request, context, { warnings }), 200);
     })
     .openapi(pictureRoute, async (context) => {
       const request = context.req.valid("json");
-      const warnings = requireHonoured(request, pictureRequestSchema.shape);
+      const warnings = refuseUnsupported(request, pictureRequestSchema.shape);
       const from = await readPictures(request, server);
       const strength = Number(request.denoising_strength ?? DEFAULT_STRENGTH);
       return context.json(await generate(request, context, { warnings, from, strength }), 200);

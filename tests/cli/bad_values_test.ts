@@ -174,8 +174,8 @@ function argumentsOf(command: string, { embeddings, latents, picture, graph }: F
       return [command, picture];
     case "compare":
       return [command, "cat", ...model, "--a", "steps=2", "--b", "steps=3"];
-    case "rehearse":
-      return [command, "rehearsal", "--preset", "small"];
+    case "synthesize":
+      return [command, "synthetic", "--preset", "small"];
     case "devices install":
       return [...command.split(" "), "cuda", "--from", "./libraries"];
     case "store gc":

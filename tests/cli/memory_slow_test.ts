@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
-import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
+import { writeSyntheticCheckpoint } from "../../models/synthetic/write_checkpoint.ts";
 import { inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
 
 const MODEL = ["-m", TINY];
@@ -103,7 +103,7 @@ Deno.test("each command reports memory, including that of stages in separate pro
 Deno.test("truncated weights are reported before any computation, whichever stage needs them", () =>
   inFolder(async (folder) => {
     const model = join(folder, "model");
-    await writeRehearsal(model, { preset: "tiny", dtype: "float16" });
+    await writeSyntheticCheckpoint(model, { preset: "tiny", dtype: "float16" });
     for (const part of ["text_encoder/model-00002-of-00002", "vae/diffusion_pytorch_model"]) {
       const path = join(model, `${part}.safetensors`);
       const bytes = await Deno.readFile(path);

@@ -5,7 +5,7 @@ import { openComponent } from "../../models/checkpoint/component.ts";
 import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { openQuantized } from "../../models/quantization/open_quantized.ts";
-import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
+import { writeSyntheticCheckpoint } from "../../models/synthetic/write_checkpoint.ts";
 import { decodePicture } from "../../images/picture.ts";
 import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
 import { onSmallDisk, SMALL_DISKS, type SmallDisk } from "./small_disk.ts";
@@ -32,7 +32,7 @@ diskTest(
   8,
   (disk) =>
     inFolder(async (folder) => {
-      await writeRehearsal(join(folder, "tiny"), { preset: "tiny", dtype: "float16" });
+      await writeSyntheticCheckpoint(join(folder, "tiny"), { preset: "tiny", dtype: "float16" });
       const component = await openComponent(await openDiskSource(join(folder, "tiny")), {
         component: "text_encoder",
       });
@@ -78,11 +78,11 @@ diskTest(
   async (disk) => {
     const folder = join(disk.folder, "tiny");
     await disk.fill(1 << 20);
-    await assertFull(writeRehearsal(folder, { preset: "tiny" }), /model_index\.json$/);
+    await assertFull(writeSyntheticCheckpoint(folder, { preset: "tiny" }), /model_index\.json$/);
     assert.deepEqual(await disk.files(), []);
     await disk.empty();
 
-    const stopped = writeRehearsal(folder, {
+    const stopped = writeSyntheticCheckpoint(folder, {
       preset: "tiny",
       onFile: ({ path }) => {
         if (path.startsWith("transformer")) fillNow(disk, 1 << 16);
@@ -92,7 +92,7 @@ diskTest(
     const left = await disk.files();
     assert(!left.some((name) => /model_index|partial|transformer.*safetensors/.test(name)), left.join());
     await Deno.remove(join(disk.folder, "taken"));
-    await writeRehearsal(folder, { preset: "tiny" });
+    await writeSyntheticCheckpoint(folder, { preset: "tiny" });
     await openCheckpoint(await openDiskSource(folder));
   },
 );

@@ -4,7 +4,7 @@ import { runGraph } from "../../graph/run.ts";
 import { textToImage } from "../../graph/text_to_image.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { localRun } from "../../local.ts";
-import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
+import { writeSyntheticCheckpoint } from "../../models/synthetic/write_checkpoint.ts";
 import type { Residency } from "../../models/segments.ts";
 import { giveBackUnused } from "../../system/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
@@ -47,7 +47,7 @@ Deno.test(needing(LINUX, {
     const folder = await Deno.makeTempDir();
     try {
       const model = join(folder, "small");
-      await writeRehearsal(model, { preset: "small" });
+      await writeSyntheticCheckpoint(model, { preset: "small" });
       // Otherwise the random numbers for the checkpoint would count towards the first stage.
       await giveBackUnused();
 

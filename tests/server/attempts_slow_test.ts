@@ -110,7 +110,7 @@ Deno.test("a waiting or running job ends at its deadline, even across a restart 
         assert.equal(error?.code, "deadline_exceeded");
         assert.match(error.message, new RegExp(`not finish within its deadline of ${seconds} seconds`));
       }
-      assert.equal((await ended(server, relaxed.id)).status, "completed", "the lane is free again");
+      assert.equal((await ended(server, relaxed.id)).status, "completed", "the slot is free again");
       late = (await order(server, { request: { ...LONG, prompts: ["late"] }, deadline: 1 })).id;
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -5,7 +5,7 @@ import { type Serving, serving, sseEvents } from "./serving.ts";
 /** A valid request for the tiny model. */
 const SMALL = { model: "tiny", prompts: ["cat"], steps: 2, width: 64, height: 64, resolutionBinning: false };
 
-/** A job that occupies the only lane during a test. */
+/** A job that occupies the only slot during a test. */
 const LONG = { ...SMALL, steps: 150, width: 256, height: 256, prompts: ["long"] };
 
 interface Refusal {

@@ -46,7 +46,7 @@ Deno.test("the snapshot from which a waiting job resumes remains in the store, h
   await inFolder(async (store) => {
     let first: string, waiting: string, state: string;
     {
-      await using server = await serving({ store, lanes: 2 });
+      await using server = await serving({ store, concurrency: 2 });
       [first, waiting] = [await order(server, "first"), await order(server, "waiting")];
       const [, seen] = await Promise.all(
         [first, waiting].map((id) => until(server, id, ({ type }) => type === "checkpoint")),

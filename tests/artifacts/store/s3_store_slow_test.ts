@@ -120,7 +120,7 @@ for (
           ids[seed] = await store.put(sampleArtifact(seed, 64));
         }
       };
-      await Promise.all(Array.from({ length: 8 }, (_, lane) => put(lane)));
+      await Promise.all(Array.from({ length: 8 }, (_, client) => put(client)));
       assert.equal(new Set(ids).size, ARTIFACTS);
       const damages: StoreDamage[] = [];
       const check = async (first: number): Promise<void> => {
@@ -129,7 +129,7 @@ for (
           assert.equal(await artifactId(found!), ids[seed]);
         }
       };
-      await Promise.all(Array.from({ length: 8 }, (_, lane) => check(lane)));
+      await Promise.all(Array.from({ length: 8 }, (_, client) => check(client)));
       assert.deepEqual(damages, []);
       assert.ok(faults > ARTIFACTS / 20 && told.length > ARTIFACTS / 20, `${faults} faults`);
       const listed = await Array.fromAsync(listIds(server, store));

@@ -17,7 +17,7 @@ import { QuantizedOutputs } from "../../../models/quantization/quantize_outputs.
 import { quantizeRows } from "../../../models/quantization/quantize_rows.ts";
 import { isQuantized, RECIPES } from "../../../models/quantization/recipe.ts";
 import { writeQuantized } from "../../../models/quantization/write_quantized.ts";
-import { writeRehearsal } from "../../../models/rehearsal/write_rehearsal.ts";
+import { writeSyntheticCheckpoint } from "../../../models/synthetic/write_checkpoint.ts";
 import { T5EncoderConfig } from "../../../models/t5/encoder_config.ts";
 import { T5Encoder } from "../../../models/t5/encoder_runner.ts";
 import { createGenerator } from "../../../random/create_generator.ts";
@@ -26,13 +26,13 @@ import { roundedToNibbles } from "./nibbles.ts";
 
 const runtime = new OnnxRuntimeNode();
 
-async function withRehearsal(
+async function withSyntheticCheckpoint(
   test: (place: { checkpoint: string; cache: string; component: Component }) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
     const checkpoint = join(folder, "checkpoint");
-    await writeRehearsal(checkpoint, { preset: "tiny", dtype: "float16" });
+    await writeSyntheticCheckpoint(checkpoint, { preset: "tiny", dtype: "float16" });
     const component = await openComponent(await openDiskSource(checkpoint), { component: "text_encoder" });
     await test({ checkpoint, cache: join(folder, "cache"), component });
   } finally {
@@ -130,7 +130,7 @@ Deno.test("QuantizedOutputs is off by at most half a unit, and is transposed", (
 
 for (const recipe of Object.values(RECIPES)) {
   Deno.test(`a linear layer in ${recipe.name} is close to the one in float32`, () =>
-    withRehearsal(async ({ component, cache }) => {
+    withSyntheticCheckpoint(async ({ component, cache }) => {
       const outputs: Float32Array[] = [];
       const name = "encoder.block.0.layer.1.DenseReluDense.wi_0";
       const plain = await component.weights();
@@ -152,7 +152,7 @@ for (const recipe of Object.values(RECIPES)) {
 }
 
 Deno.test("channels that are tens of times as large as others do not reduce the precision of integer products", () =>
-  withRehearsal(async ({ component, cache }) => {
+  withSyntheticCheckpoint(async ({ component, cache }) => {
     const name = "encoder.block.0.layer.1.DenseReluDense.wi_0";
     const plain = await component.weights();
     const [rows = 0, columns = 0] = plain.locate(`${name}.weight`).shape;
@@ -219,7 +219,7 @@ Deno.test("norms, embeddings, biases and the adaLN parts are not quantized", () 
 });
 
 Deno.test("a killed quantization leaves no file that is trusted, and the next one continues to the same bytes", () =>
-  withRehearsal(async ({ checkpoint, cache, component }) => {
+  withSyntheticCheckpoint(async ({ checkpoint, cache, component }) => {
     const whole = join(checkpoint, "..", "whole");
     await openQuantized(component, "int8", whole);
     const child = new Deno.Command(Deno.execPath(), {
@@ -242,7 +242,7 @@ Deno.test("a killed quantization leaves no file that is trusted, and the next on
   }));
 
 Deno.test("an aborted quantization continues where it stopped, and rewrites what was damaged since", () =>
-  withRehearsal(async ({ cache, component }) => {
+  withSyntheticCheckpoint(async ({ cache, component }) => {
     const controller = new AbortController();
     const stopped = openQuantized(component, "int8", cache, {
       signal: controller.signal,
@@ -268,7 +268,7 @@ Deno.test("an aborted quantization continues where it stopped, and rewrites what
   }));
 
 Deno.test("a changed checkpoint is quantized again, even if its fingerprint is the same", () =>
-  withRehearsal(async ({ checkpoint, cache, component }) => {
+  withSyntheticCheckpoint(async ({ checkpoint, cache, component }) => {
     await openQuantized(component, "int8", cache);
     const shard = join(checkpoint, "text_encoder", "model-00002-of-00002.safetensors");
     const bytes = await Deno.readFile(shard);
@@ -288,7 +288,7 @@ Deno.test("a changed checkpoint is quantized again, even if its fingerprint is t
   }));
 
 Deno.test("a truncated shard is reported, and nothing of it is kept", () =>
-  withRehearsal(async ({ checkpoint, cache, component }) => {
+  withSyntheticCheckpoint(async ({ checkpoint, cache, component }) => {
     const shard = join(checkpoint, "text_encoder", "model-00002-of-00002.safetensors");
     await Deno.truncate(shard, (await Deno.stat(shard)).size - 100);
     await assert.rejects(openQuantized(component, "int8", cache), /model-00002-of-00002/);
@@ -296,7 +296,7 @@ Deno.test("a truncated shard is reported, and nothing of it is kept", () =>
   }));
 
 Deno.test("a folder that is not writable is reported by name", () =>
-  withRehearsal(async ({ checkpoint, component }) => {
+  withSyntheticCheckpoint(async ({ checkpoint, component }) => {
     const file = join(checkpoint, "model_index.json");
     await assert.rejects(
       openQuantized(component, "int8", file),
@@ -305,7 +305,7 @@ Deno.test("a folder that is not writable is reported by name", () =>
   }));
 
 Deno.test("a text encoder in int8 is close to the one in float32", () =>
-  withRehearsal(async ({ component, cache }) => {
+  withSyntheticCheckpoint(async ({ component, cache }) => {
     const config = T5EncoderConfig.parse(component.config);
     const encoded: Float32Array[] = [];
     for (const weights of [await component.weights(), await openQuantized(component, "int8-a16", cache)]) {

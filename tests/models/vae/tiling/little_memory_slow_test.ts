@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeRehearsal } from "../../../../models/rehearsal/write_rehearsal.ts";
+import { writeSyntheticCheckpoint } from "../../../../models/synthetic/write_checkpoint.ts";
 import { LINUX, needing } from "../../../needing.ts";
 
 const MAIN = fileURLToPath(new URL("./little_memory_main.ts", import.meta.url));
@@ -65,7 +65,7 @@ Deno.test(needing(LINUX, {
     const folder = await Deno.makeTempDir();
     try {
       const checkpoint = join(folder, "tiny");
-      await writeRehearsal(checkpoint, { preset: "tiny" });
+      await writeSyntheticCheckpoint(checkpoint, { preset: "tiny" });
       const roomy = await decodeWithin(checkpoint, join(folder, "whole"));
       assert.deepEqual([roomy.fallbacks, roomy.error], [[], undefined]);
 

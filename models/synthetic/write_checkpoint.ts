@@ -19,13 +19,13 @@ import {
 } from "../../artifacts/safetensors_layout.ts";
 import { elementCount } from "../../artifacts/tensor.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
-import { rehearsalPreset } from "../architectures.ts";
-import type { AskedWeight } from "./asked_weights.ts";
+import { syntheticPreset } from "../architectures.ts";
+import type { RequiredWeight } from "./required_weights.ts";
 import { RandomValues } from "./random_values.ts";
-import { rehearsalTokenizer } from "./rehearsal_tokenizer.ts";
+import { untrainedTokenizer } from "./untrained_tokenizer.ts";
 
 /** Options for writing a synthetic checkpoint. */
-export interface RehearsalOptions {
+export interface SyntheticCheckpointOptions {
   /**
    * Element type of the weights.
    *
@@ -45,8 +45,8 @@ export interface RehearsalOptions {
 }
 
 /** Thrown if the folder already contains something else. */
-export class RehearsalFolderError extends PixstageError<"folder_in_use"> {
-  override name = "RehearsalFolderError";
+export class SyntheticFolderError extends PixstageError<"folder_in_use"> {
+  override name = "SyntheticFolderError";
 
   /** @param message The folder and its content. */
   constructor(message: string) {
@@ -55,7 +55,9 @@ export class RehearsalFolderError extends PixstageError<"folder_in_use"> {
 }
 
 /** Marks a folder as a synthetic checkpoint, which can be overwritten without losing anyone's weights. */
-const MARK = "rehearsal.json";
+const MARK = "synthetic.json";
+/** The mark of folders written by versions that called the command `rehearse`. */
+const OLD_MARK = "rehearsal.json";
 const INDEX = "model_index.json";
 
 /** Size of the buffer in which small pieces are collected before writing. */
@@ -69,24 +71,27 @@ const WRITE_BYTES = 1 << 22;
  * @param options Preset and element type.
  * @returns Size of all weights in bytes.
  * @throws {InputError} if the preset does not exist.
- * @throws {RehearsalFolderError} if the folder is neither empty nor a synthetic checkpoint.
+ * @throws {SyntheticFolderError} if the folder is neither empty nor a synthetic checkpoint.
  * @throws {FileError} if writing fails.
  */
-export async function writeRehearsal(folder: string, options: RehearsalOptions = {}): Promise<number> {
+export async function writeSyntheticCheckpoint(
+  folder: string,
+  options: SyntheticCheckpointOptions = {},
+): Promise<number> {
   const { dtype = "float32", preset: name = "xl-1024" } = options;
-  const { files, index, pieces, components } = rehearsalPreset(name, dtype);
+  const { files, index, pieces, components } = syntheticPreset(name, dtype);
   await checkFolder(folder);
   const models = components.flatMap(({ weights }) => weights);
   const bytes = models.reduce((sum, { shape }) => sum + plannedBytes({ dtype, shape }), 0);
   await onDisk("write", folder, mkdir(folder, { recursive: true }));
   await checkRoom(join(folder, INDEX), bytes - await weightBytes(folder));
   const largest = Math.max(...models.map(({ shape }) => elementCount(shape)));
-  const writer = new RehearsalWriter(folder, new RandomValues(dtype, largest), dtype, options);
+  const writer = new CheckpointWriter(folder, new RandomValues(dtype, largest), dtype, options);
   await writer.json(MARK, { preset: name, dtype });
   // A folder without an index is not a checkpoint. So a half-written checkpoint, or a mixture of two, is
   // never opened.
   await onDisk("write", join(folder, INDEX), rm(join(folder, INDEX), { force: true }));
-  await writer.text("tokenizer/tokenizer.json", rehearsalTokenizer(pieces));
+  await writer.text("tokenizer/tokenizer.json", untrainedTokenizer(pieces));
   for (const [path, config] of Object.entries(files)) await writer.json(path, config);
   for (const { stem, weights, shardBytes } of components) await writer.weights(stem, weights, shardBytes);
   await writer.json(INDEX, index);
@@ -95,8 +100,8 @@ export async function writeRehearsal(folder: string, options: RehearsalOptions =
 
 async function checkFolder(folder: string): Promise<void> {
   const found = await readdir(folder).catch((): string[] => []);
-  if (found.length === 0 || found.includes(MARK)) return;
-  throw new RehearsalFolderError(
+  if (found.length === 0 || found.includes(MARK) || found.includes(OLD_MARK)) return;
+  throw new SyntheticFolderError(
     `Cannot write a synthetic checkpoint into ${folder}: it must be empty or contain an older one, but contains ${
       found.slice(0, 3).join(", ")
     } and no ${MARK}`,
@@ -112,8 +117,8 @@ async function weightBytes(folder: string): Promise<number> {
 }
 
 /** Distributes weights in order to shards, filling each shard before starting the next. */
-export function cutShards(weights: readonly AskedWeight[], shardBytes: number): AskedWeight[][] {
-  const shards: AskedWeight[][] = [];
+export function cutShards(weights: readonly RequiredWeight[], shardBytes: number): RequiredWeight[][] {
+  const shards: RequiredWeight[][] = [];
   let room = 0;
   for (const weight of weights) {
     const bytes = plannedBytes({ dtype: "float32", shape: weight.shape });
@@ -127,14 +132,14 @@ export function cutShards(weights: readonly AskedWeight[], shardBytes: number): 
   return shards;
 }
 
-class RehearsalWriter {
+class CheckpointWriter {
   bytes = 0;
   readonly #folder: string;
   readonly #dtype: FloatDType;
-  readonly #options: RehearsalOptions;
+  readonly #options: SyntheticCheckpointOptions;
   readonly #values: RandomValues;
 
-  constructor(folder: string, values: RandomValues, dtype: FloatDType, options: RehearsalOptions) {
+  constructor(folder: string, values: RandomValues, dtype: FloatDType, options: SyntheticCheckpointOptions) {
     this.#folder = folder;
     this.#dtype = dtype;
     this.#options = options;
@@ -150,7 +155,7 @@ class RehearsalWriter {
   }
 
   /** Writes the weights of a component: one file, or shards with an index. */
-  async weights(stem: string, weights: readonly AskedWeight[], shardBytes = Infinity): Promise<void> {
+  async weights(stem: string, weights: readonly RequiredWeight[], shardBytes = Infinity): Promise<void> {
     const shards = cutShards(weights, shardBytes);
     if (shards.length === 1) return await this.#file(`${stem}.safetensors`, weights);
     const weightMap: Record<string, string> = {};
@@ -170,7 +175,7 @@ class RehearsalWriter {
     });
   }
 
-  async #file(path: string, weights: readonly AskedWeight[]): Promise<void> {
+  async #file(path: string, weights: readonly RequiredWeight[]): Promise<void> {
     const tensors = weights.map((weight): PlannedTensor => ({ ...weight, dtype: this.#dtype }))
       .sort((a, b) => a.name < b.name ? -1 : 1);
     const bytes = tensors.reduce((sum, tensor) => sum + plannedBytes(tensor), 0);

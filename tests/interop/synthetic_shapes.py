@@ -1,8 +1,8 @@
-"""Checks that a rehearsal checkpoint has the names, shapes and shards of diffusers' own classes.
+"""Checks that a synthetic checkpoint has the names, shapes and shards of diffusers' own classes.
 
 The classes are built from the checkpoint's configurations on the meta device, so nothing is allocated.
 
-    python tests/interop/rehearsal_shapes.py DIR
+    python tests/interop/synthetic_shapes.py DIR
 """
 
 import json

@@ -7,9 +7,14 @@
  */
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { type AskedWeight, askedWeights, autoencoderWeights, t5Weights } from "../rehearsal/asked_weights.ts";
+import {
+  autoencoderWeights,
+  type RequiredWeight,
+  requiredWeights,
+  t5Weights,
+} from "../synthetic/required_weights.ts";
 import type { FloatDType } from "../../artifacts/half_precision.ts";
-import type { MakeRehearsal, RehearsalPreset } from "../rehearsal/preset.ts";
+import type { MakeSyntheticPreset, SyntheticPreset } from "../synthetic/preset.ts";
 import { pixartStepSegments, pixartTextGraph } from "./transformer.ts";
 import { PixArtTransformerConfig } from "./transformer_config.ts";
 
@@ -179,9 +184,11 @@ const TOKENIZER_CONFIG: JsonObject = {
 };
 
 /** Returns the weights of a PixArt transformer. */
-export function transformerWeights(config: JsonObject): AskedWeight[] {
+export function transformerWeights(config: JsonObject): RequiredWeight[] {
   const parsed = PixArtTransformerConfig.parse(config);
-  return askedWeights((weights) => [pixartTextGraph(parsed, weights), pixartStepSegments(parsed, weights)]);
+  return requiredWeights((
+    weights,
+  ) => [pixartTextGraph(parsed, weights), pixartStepSegments(parsed, weights)]);
 }
 
 /**
@@ -193,7 +200,7 @@ export function transformerWeights(config: JsonObject): AskedWeight[] {
 function preset(
   { textEncoder, transformer, vae, pieces, shardBytes }: Sizes,
   dtype: FloatDType,
-): RehearsalPreset {
+): SyntheticPreset {
   return {
     index: MODEL_INDEX,
     pieces,
@@ -213,8 +220,8 @@ function preset(
 }
 
 /** PixArt's synthetic checkpoints by name; `xl-1024` has the sizes of PixArt-XL-2-1024-MS. */
-export const PIXART_REHEARSALS = {
+export const PIXART_SYNTHETIC_PRESETS = {
   "xl-1024": (dtype) => preset(SIZES["xl-1024"], dtype),
   small: (dtype) => preset(SIZES.small, dtype),
   tiny: (dtype) => preset(SIZES.tiny, dtype),
-} as const satisfies Readonly<Record<string, MakeRehearsal>>;
+} as const satisfies Readonly<Record<string, MakeSyntheticPreset>>;

@@ -3,7 +3,7 @@
  * other, in float32 on the CPU, in alternation. Prints the ratio of the times, the peak resident memory of
  * each, and the largest difference of the results.
  *
- *     deno run -A bench/guidance_halves.ts CHECKPOINT [--tokens 4096] [--text-tokens 20] [--rounds 5]
+ *     deno run -A bench/guidance_branches.ts CHECKPOINT [--tokens 4096] [--text-tokens 20] [--rounds 5]
  *
  * @module
  */

@@ -15,7 +15,7 @@ const EXTRA_IDS = 100;
  *
  * @param pieces Number of pieces including special ones; at least 300.
  */
-export function rehearsalTokenizer(pieces: number): string {
+export function untrainedTokenizer(pieces: number): string {
   const letters = [..."abcdefghijklmnopqrstuvwxyz"];
   const ascii = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
   const pairs = letters.flatMap((first) => letters.map((second) => first + second));

@@ -1,5 +1,5 @@
 /**
- * `rehearse`: writes a synthetic checkpoint with random weights.
+ * `synthesize`: writes a synthetic checkpoint with random weights.
  *
  * @module
  */
@@ -8,21 +8,21 @@ import { Command, Option } from "commander";
 import { stderr, stdout } from "node:process";
 import prettyBytes from "pretty-bytes";
 import type { FloatDType } from "../artifacts/half_precision.ts";
-import { rehearsalNames } from "../models/architectures.ts";
-import { writeRehearsal } from "../models/rehearsal/write_rehearsal.ts";
+import { syntheticPresetNames } from "../models/architectures.ts";
+import { writeSyntheticCheckpoint } from "../models/synthetic/write_checkpoint.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
 
-interface RehearseOptions {
+interface SynthesizeOptions {
   readonly dtype: FloatDType;
   readonly preset: string;
   readonly quiet?: boolean;
 }
 
-/** Creates the `rehearse` command. */
-export function rehearseCommand(): Command {
-  return new Command("rehearse")
+/** Creates the `synthesize` command. */
+export function synthesizeCommand(): Command {
+  return new Command("synthesize")
     .description(
       "Writes a synthetic checkpoint: the names, shapes and shards of PixArt-XL-2-1024-MS with random weights, for " +
         "tests of memory and speed.",
@@ -33,17 +33,17 @@ export function rehearseCommand(): Command {
         .default("float32"),
     )
     .addOption(
-      new Option("--preset <name>", "size of the networks").choices(rehearsalNames()).default(
+      new Option("--preset <name>", "size of the networks").choices(syntheticPresetNames()).default(
         "xl-1024",
       ),
     )
     .option("-q, --quiet", "print only errors")
-    .action(rehearse);
+    .action(synthesize);
 }
 
-async function rehearse(folder: string, { dtype, preset, quiet }: RehearseOptions): Promise<void> {
+async function synthesize(folder: string, { dtype, preset, quiet }: SynthesizeOptions): Promise<void> {
   const path = userPath(folder);
-  const bytes = await writeRehearsal(path, {
+  const bytes = await writeSyntheticCheckpoint(path, {
     dtype,
     preset,
     signal: interruptSignal(),

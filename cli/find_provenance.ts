@@ -23,7 +23,7 @@ import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 /** An artifact of an earlier run. */
-export interface MadeArtifactFile {
+export interface ArtifactWithProvenance {
   /** How the artifact was made. */
   readonly provenance: Provenance;
   readonly artifact: Artifact;
@@ -32,7 +32,7 @@ export interface MadeArtifactFile {
 }
 
 /** A picture of an earlier run. */
-export interface MadePicture {
+export interface PictureWithProvenance {
   /** How the artifact that contains the picture was made. */
   readonly provenance: Provenance;
   /** Index of the picture in the artifact. */
@@ -55,7 +55,10 @@ const imageSchema = z.object({ image: z.int().nonnegative() });
  * @returns The artifact or the picture, with its provenance.
  * @throws {ArtifactError} if neither the file nor the store records how it was made.
  */
-export async function findMade(target: string, store: RunStore): Promise<MadeArtifactFile | MadePicture> {
+export async function findProvenance(
+  target: string,
+  store: RunStore,
+): Promise<ArtifactWithProvenance | PictureWithProvenance> {
   const path = userPath(target);
   const found = await stat(path).catch(() => undefined);
   if (!found && /^[0-9a-f]{4,64}$/i.test(target)) return await findStored(target, store);
@@ -74,7 +77,7 @@ export async function findMade(target: string, store: RunStore): Promise<MadeArt
   return { provenance, image, path, bytes, format };
 }
 
-async function findFile(path: string, store: RunStore): Promise<MadeArtifactFile> {
+async function findFile(path: string, store: RunStore): Promise<ArtifactWithProvenance> {
   const { artifact, provenance } = await readArtifactFile(path);
   if (provenance) return { provenance, artifact, input: { file: path } };
   const origin = await storedOrigin(await artifactId(artifact), store);
@@ -82,7 +85,7 @@ async function findFile(path: string, store: RunStore): Promise<MadeArtifactFile
   return { provenance: describeOrigin(origin), artifact, input: { file: path } };
 }
 
-async function findStored(start: string, store: RunStore): Promise<MadeArtifactFile> {
+async function findStored(start: string, store: RunStore): Promise<ArtifactWithProvenance> {
   const all = (await Array.fromAsync(store.list?.() ?? [])).map(({ id }) => id);
   const id = start.length === 64 ? start.toLowerCase() : wholeId(start, all, STORED);
   const artifact = await store.get(id);

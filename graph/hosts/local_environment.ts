@@ -21,7 +21,7 @@ import { rememberedFingerprint } from "../fingerprint_memo.ts";
 import { loadPlugins } from "../plugins.ts";
 import { hostModelsSchema } from "./host_models.ts";
 import type { HostSettings } from "./protocol.ts";
-import type { HostPlace, HubHandlers } from "./stage_host.ts";
+import type { HostEnvironment, HubHandlers } from "./stage_host.ts";
 
 const runtimeSchema = z.strictObject({
   device: deviceSchema.optional(),
@@ -29,10 +29,10 @@ const runtimeSchema = z.strictObject({
 });
 
 /** Opens checkpoints on disk and from the hub, ONNX Runtime, the built-in stages and those of plugins. */
-export async function openLocalPlace(
+export async function openLocalEnvironment(
   settings: HostSettings,
   { onDownload, onWarning }: HubHandlers,
-): Promise<HostPlace> {
+): Promise<HostEnvironment> {
   if (settings.background) giveWay();
   const { listed, loras, ...options } = hostModelsSchema.parse(settings.models);
   const local = new LocalModels({

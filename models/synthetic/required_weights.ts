@@ -15,7 +15,7 @@ import { t5EncoderSegments } from "../t5/encoder.ts";
 import { T5EncoderConfig } from "../t5/encoder_config.ts";
 
 /** A weight that a model needs. */
-export interface AskedWeight {
+export interface RequiredWeight {
   /** Name of the weight in the checkpoint. */
   readonly name: string;
   /** Shape of the weight. */
@@ -23,23 +23,25 @@ export interface AskedWeight {
 }
 
 /** Returns the weights of a T5 encoder in the order in which transformers saves them. */
-export function t5Weights(config: JsonObject): AskedWeight[] {
-  const asked = askedWeights((weights) => t5EncoderSegments(T5EncoderConfig.parse(config), weights));
+export function t5Weights(config: JsonObject): RequiredWeight[] {
+  const required = requiredWeights((weights) => t5EncoderSegments(T5EncoderConfig.parse(config), weights));
   // A sublayer's norm is saved after its matrices, but the graph requests it first. The same holds for the
   // position bias.
   const sublayer = (name: string): string => /^encoder\.block\.\d+\.layer\.\d+\./.exec(name)?.[0] ?? name;
   const rank = (name: string): number =>
     name.endsWith("layer_norm.weight") ? 2 : name.includes("relative_attention_bias") ? 1 : 0;
-  const order = [...new Set(asked.filter(({ name }) => rank(name) !== 1).map(({ name }) => sublayer(name)))];
-  return asked.toSorted((a, b) =>
+  const order = [
+    ...new Set(required.filter(({ name }) => rank(name) !== 1).map(({ name }) => sublayer(name))),
+  ];
+  return required.toSorted((a, b) =>
     order.indexOf(sublayer(a.name)) - order.indexOf(sublayer(b.name)) || rank(a.name) - rank(b.name)
   );
 }
 
 /** Returns the weights of an autoencoder's encoder and decoder. */
-export function autoencoderWeights(config: JsonObject): AskedWeight[] {
+export function autoencoderWeights(config: JsonObject): RequiredWeight[] {
   const parsed = AutoencoderKLConfig.parse(config);
-  return askedWeights((weights) => [
+  return requiredWeights((weights) => [
     autoencoderKLEncoderGraph(parsed, weights),
     autoencoderKLDecoderSegments(parsed, weights),
   ]);
@@ -50,10 +52,10 @@ export function autoencoderWeights(config: JsonObject): AskedWeight[] {
  *
  * @param build Builds the graphs.
  */
-export function askedWeights(build: (weights: Weights) => unknown): AskedWeight[] {
+export function requiredWeights(build: (weights: Weights) => unknown): RequiredWeight[] {
   const shapes = new Map<string, readonly number[]>();
   build({
-    component: "rehearsal",
+    component: "synthetic",
     names: [],
     locate(name, shape = []) {
       shapes.set(name, shape);

@@ -15,7 +15,7 @@ interface UnwrittenJob {
  * Changes of jobs that could not be written, e.g. because the disk is full. Meanwhile the server accepts no
  * jobs, so the number of unfinished jobs bounds the number of changes.
  */
-export class Unwritten {
+export class UnwrittenChanges {
   #jobs = new Map<string, UnwrittenJob>();
 
   /** Whether there are no changes. */

@@ -10,7 +10,7 @@
 import { bytesPerElement } from "../../artifacts/dtype.ts";
 import { type FloatDType, fromFloat32 } from "../../artifacts/half_precision.ts";
 import { elementCount } from "../../artifacts/tensor.ts";
-import type { AskedWeight } from "./asked_weights.ts";
+import type { RequiredWeight } from "./required_weights.ts";
 import { weightSpread } from "./weight_spread.ts";
 
 /**
@@ -39,7 +39,7 @@ export class RandomValues {
   }
 
   /** Yields the bytes of one weight in pieces. Each piece is valid only until the next one is requested. */
-  *bytes(weight: AskedWeight): Generator<Uint8Array> {
+  *bytes(weight: RequiredWeight): Generator<Uint8Array> {
     const block = this.#block(weight);
     const size = bytesPerElement(this.#dtype);
     const length = this.#noise.length;
@@ -53,7 +53,7 @@ export class RandomValues {
   }
 
   /** Returns the noise with the distribution of this weight, in the weights' element type. */
-  #block(weight: AskedWeight): Uint8Array {
+  #block(weight: RequiredWeight): Uint8Array {
     const { mean, deviation } = weightSpread(weight);
     const key = `${mean} ${deviation}`;
     const known = this.#blocks.get(key);

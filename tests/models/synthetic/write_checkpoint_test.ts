@@ -3,21 +3,21 @@ import { join } from "node:path";
 import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 import { openCheckpoint } from "../../../models/checkpoint/checkpoint.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
-import { rehearsalPreset } from "../../../models/architectures.ts";
+import { syntheticPreset } from "../../../models/architectures.ts";
 import {
   cutShards,
-  RehearsalFolderError,
-  writeRehearsal,
-} from "../../../models/rehearsal/write_rehearsal.ts";
+  SyntheticFolderError,
+  writeSyntheticCheckpoint,
+} from "../../../models/synthetic/write_checkpoint.ts";
 import { T5EncoderConfig } from "../../../models/t5/encoder_config.ts";
 import { T5Encoder } from "../../../models/t5/encoder_runner.ts";
 import { createTokenizer } from "../../../text/tokenizer.ts";
 
 for (const dtype of ["float32", "float16", "bfloat16"] as const) {
-  Deno.test(`writeRehearsal() writes a checkpoint that runs, in ${dtype}`, async () => {
+  Deno.test(`writeSyntheticCheckpoint() writes a checkpoint that runs, in ${dtype}`, async () => {
     const folder = await Deno.makeTempDir();
     try {
-      await writeRehearsal(folder, { dtype, preset: "tiny" });
+      await writeSyntheticCheckpoint(folder, { dtype, preset: "tiny" });
       const checkpoint = await openCheckpoint(await openDiskSource(folder));
       const { config, weights } = await checkpoint.component("text_encoder");
       const { ids } = createTokenizer(await checkpoint.tokenizer()).encode("a cute cat, 3 dogs", 120);
@@ -37,7 +37,7 @@ for (const dtype of ["float32", "float16", "bfloat16"] as const) {
 }
 
 Deno.test("the full-size preset has the tensors of PixArt-XL-2-1024-MS, in two shards", () => {
-  const [t5, transformer, vae] = rehearsalPreset("xl-1024", "float16").components;
+  const [t5, transformer, vae] = syntheticPreset("xl-1024", "float16").components;
   const count = (weights: readonly { shape: readonly number[] }[]): number =>
     weights.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
   assert(t5 && transformer && vae);
@@ -49,20 +49,22 @@ Deno.test("the full-size preset has the tensors of PixArt-XL-2-1024-MS, in two s
   assert.equal(shards[1]?.[0]?.name, "encoder.block.12.layer.0.SelfAttention.o.weight");
 });
 
-Deno.test("writeRehearsal() overwrites a synthetic checkpoint, and leaves a folder with other content alone", async () => {
+Deno.test("writeSyntheticCheckpoint() overwrites a synthetic checkpoint, and leaves a folder with other content alone", async () => {
   const folder = await Deno.makeTempDir();
-  const rehearsal = join(folder, "rehearsal");
+  const synthetic = join(folder, "synthetic");
   try {
-    await writeRehearsal(rehearsal, { preset: "tiny", dtype: "float16" });
-    const written = await writeRehearsal(rehearsal, { preset: "tiny", dtype: "float32" });
-    await openCheckpoint(await openDiskSource(rehearsal));
+    await writeSyntheticCheckpoint(synthetic, { preset: "tiny", dtype: "float16" });
+    const written = await writeSyntheticCheckpoint(synthetic, { preset: "tiny", dtype: "float32" });
+    await openCheckpoint(await openDiskSource(synthetic));
     assert(written > 1e6);
 
     // A downloaded checkpoint has the same files as a synthetic one, except for the mark.
-    await Deno.remove(join(rehearsal, "rehearsal.json"));
-    await assert.rejects(writeRehearsal(rehearsal, { preset: "tiny" }), RehearsalFolderError);
+    await Deno.rename(join(synthetic, "synthetic.json"), join(synthetic, "rehearsal.json"));
+    await writeSyntheticCheckpoint(synthetic, { preset: "tiny", dtype: "float16" });
+    for (const mark of ["synthetic.json", "rehearsal.json"]) await Deno.remove(join(synthetic, mark));
+    await assert.rejects(writeSyntheticCheckpoint(synthetic, { preset: "tiny" }), SyntheticFolderError);
     await Deno.writeTextFile(join(folder, "thesis.txt"), "");
-    await assert.rejects(writeRehearsal(folder, { preset: "tiny" }), RehearsalFolderError);
+    await assert.rejects(writeSyntheticCheckpoint(folder, { preset: "tiny" }), SyntheticFolderError);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -71,16 +73,16 @@ Deno.test("writeRehearsal() overwrites a synthetic checkpoint, and leaves a fold
 Deno.test("an aborted synthetic checkpoint is not a checkpoint, even if it was to replace another", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    await writeRehearsal(folder, { preset: "tiny", dtype: "float16" });
+    await writeSyntheticCheckpoint(folder, { preset: "tiny", dtype: "float16" });
     const stop = new AbortController();
-    const stopped = writeRehearsal(folder, {
+    const stopped = writeSyntheticCheckpoint(folder, {
       preset: "tiny",
       signal: stop.signal,
       onFile: ({ path }) => path.startsWith("transformer") && stop.abort(new Error("stopped")),
     });
     await assert.rejects(stopped, /stopped/);
     await assert.rejects(Deno.stat(join(folder, "model_index.json")), Deno.errors.NotFound);
-    await writeRehearsal(folder, { preset: "tiny" });
+    await writeSyntheticCheckpoint(folder, { preset: "tiny" });
     await openCheckpoint(await openDiskSource(folder));
   } finally {
     await Deno.remove(folder, { recursive: true });

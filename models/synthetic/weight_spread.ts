@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 import { elementCount } from "../../artifacts/tensor.ts";
-import type { AskedWeight } from "./asked_weights.ts";
+import type { RequiredWeight } from "./required_weights.ts";
 
 /** Mean and standard deviation of random weights. */
 export interface WeightSpread {
@@ -22,7 +22,7 @@ const T5_HEAD = 64;
  * variance of their input, norms are near 1, and biases are near 0. T5 does not scale its attention scores,
  * so its queries are smaller.
  */
-export function weightSpread({ name, shape }: AskedWeight): WeightSpread {
+export function weightSpread({ name, shape }: RequiredWeight): WeightSpread {
   const fanIn = elementCount(shape.slice(1));
   if (NORM.test(name)) return { mean: 1, deviation: 0.1 };
   if (shape.length === 1) return { mean: 0, deviation: 0.02 };

@@ -99,7 +99,7 @@ const MOST_NAMED = 20;
  * @returns A warning for each field without effect.
  * @throws {ApiError} 400 with the first field that asks for something impossible.
  */
-export function requireHonoured(request: TextRequest | PictureRequest, known: object): string[] {
+export function refuseUnsupported(request: TextRequest | PictureRequest, known: object): string[] {
   const warnings: string[] = [];
   for (const [name, value] of Object.entries(request)) {
     const [neutral, advice = ""] = REFUSED.get(name) ?? [];

@@ -1,6 +1,6 @@
 """Runs the recipe that pixstage grew out of, by hand with diffusers, and measures its GPU memory and time.
 
-    python bench/seed_recipe.py CHECKPOINT [--size 1024] [--steps 20] [--guidance-scale 4.5] [--output cat.png]
+    python bench/recipe_diffusers.py CHECKPOINT [--size 1024] [--steps 20] [--guidance-scale 4.5] [--output cat.png]
 
 T5 is loaded in 8 bits (bitsandbytes), encodes the prompt and is deleted; the transformer denoises without a text
 encoder and is deleted; the autoencoder decodes. The script prints the seconds of each part and the highest reading of
