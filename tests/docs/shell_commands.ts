@@ -38,8 +38,12 @@ export interface ShellCommand {
 
 /** Checks each command of a block. */
 export async function checkCommands(code: string): Promise<ShellCommand[]> {
-  const lines = code.replace(/\\\n\s*/g, "").split("\n").filter((line) => !/^\s*(#|$)/.test(line));
-  return await Promise.all(lines.map(checkCommand));
+  return await Promise.all(commandsOf(code).map(checkCommand));
+}
+
+/** Returns the commands of a block, each on one line, without the comments before them. */
+export function commandsOf(code: string): string[] {
+  return code.replace(/\\\n\s*/g, "").split("\n").filter((line) => !/^\s*(#|$)/.test(line));
 }
 
 async function checkCommand(line: string): Promise<ShellCommand> {

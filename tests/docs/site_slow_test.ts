@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { CHROMIUM, launchBrowser } from "../chromium.ts";
 import { needing } from "../needing.ts";
+import { documentBlocks } from "./code_blocks.ts";
 
 const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
 const SITE = join(DOCS, ".vitepress/dist");
@@ -49,6 +50,17 @@ async function withSite(use: (page: Page, url: string) => Promise<void>): Promis
   }
 }
 
+/** Returns the number of diagrams in each page of `docs/` that has any. */
+function diagrams(): Map<string, number> {
+  const sources = documentBlocks().filter(({ file, language }) =>
+    file.startsWith("docs/") && language === "mermaid"
+  );
+  assert.ok(sources.length > 0);
+  return new Map(
+    sources.map(({ file }) => [file, sources.filter((source) => source.file === file).length]),
+  );
+}
+
 Deno.test(needing(CHROMIUM, {
   name: "the site is built, its links hold, and search and diagrams work without other servers",
   sanitizeOps: false,
@@ -73,8 +85,10 @@ Deno.test(needing(CHROMIUM, {
       await page.locator("#localsearch-list a").first().click();
       await page.locator("h1").first().waitFor();
       assert.match(page.url(), /\/\w+\.html/);
-      await page.goto(`${url}/how_it_works.html`);
-      assert.equal(await page.locator(".diagram svg").count(), 5);
+      for (const [file, count] of diagrams()) {
+        await page.goto(`${url}/${file.replace(/^docs\//, "").replace(/md$/, "html")}`);
+        assert.equal(await page.locator(".diagram svg").count(), count, file);
+      }
       await page.goto(`${url}/api/pixstage/interfaces/GenerateRequest.html`);
       await page.getByText("What the pictures show.").first().waitFor();
       await page.goto(`${url}/source/stage.ts.html`);
