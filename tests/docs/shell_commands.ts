@@ -132,7 +132,7 @@ function silence(command: Command): void {
   for (const subcommand of command.commands) silence(subcommand);
 }
 
-/** Returns the complaint about a file of the repository that a command names, but that does not exist. */
+/** Returns an error message if a command names a file of the repository that does not exist. */
 function missingFile(args: readonly string[]): string | undefined {
   const file = args.flatMap((word) => word.split("=")).find((part) =>
     part.startsWith("examples/") && !existsSync(join(ROOT, part))

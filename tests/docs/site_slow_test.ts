@@ -24,7 +24,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 
-/** Opens the built site in a browser, which must ask no other server for anything. */
+/** Opens the built site in a browser, and asserts that the browser contacts no other server. */
 async function withSite(use: (page: Page, url: string) => Promise<void>): Promise<void> {
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
     const { pathname } = new URL(url);
