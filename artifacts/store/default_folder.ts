@@ -10,13 +10,17 @@ import process from "node:process";
 
 /** Returns `PIXSTAGE_STORE`, or else a folder in the user's cache. */
 export function defaultStoreFolder(): string {
-  const { PIXSTAGE_STORE, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  if (PIXSTAGE_STORE) return PIXSTAGE_STORE;
+  return process.env["PIXSTAGE_STORE"] || join(userCacheFolder(), "store");
+}
+
+/** Returns the folder of pixstage in the user's cache. */
+export function userCacheFolder(): string {
+  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
   if (process.platform === "win32") {
-    return join(LOCALAPPDATA || join(homedir(), "AppData", "Local"), "pixstage", "store");
+    return join(LOCALAPPDATA || join(homedir(), "AppData", "Local"), "pixstage");
   }
   const caches = process.platform === "darwin"
     ? join(homedir(), "Library", "Caches")
     : join(homedir(), ".cache");
-  return join(XDG_CACHE_HOME || caches, "pixstage", "store");
+  return join(XDG_CACHE_HOME || caches, "pixstage");
 }

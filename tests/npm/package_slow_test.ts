@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { lockFile } from "../../disk/file_lock.ts";
@@ -13,6 +11,7 @@ import { decodePicture } from "../../images/picture.ts";
 import { inFolder, runCli } from "../cli/run_cli.ts";
 import { needing } from "../needing.ts";
 import { holdInNode, holdsOff } from "./node_lock.ts";
+import { servedCat, withServer } from "./package_server.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PACKAGES = join(ROOT, "npm");
@@ -55,22 +54,6 @@ function environment(folder: string): Record<string, string | undefined> {
     PATH: [join(folder, "node/node_modules/.bin"), PATH].join(delimiter),
     PIXSTAGE_STORE: join(folder, "store"),
   };
-}
-
-/**
- * Returns the address that a server prints. Later output is read too, because a full pipe would block the
- * server.
- */
-async function addressOf(log: Readable): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  let said = "";
-  log.on("data", (bytes) => {
-    said += bytes;
-    const [, url] = /listens at (http:\S+)/.exec(said) ?? [];
-    if (url !== undefined) resolve(url);
-  });
-  log.on("end", () => reject(new Error(said)));
-  return await promise;
 }
 
 /** Returns the README's example with the package as its import. */
@@ -135,31 +118,16 @@ Deno.test(needing({ what: "npm", isThere: hasNpm }, {
       });
 
       await test.step("serve", async () => {
-        const server = spawn("node", ["node_modules/.bin/pixstage", "serve", "--port", "0"], {
-          cwd: folder,
-          env: environment(folder),
-          stdio: ["ignore", "ignore", "pipe"],
-        });
-        try {
-          const url = await addressOf(server.stderr);
-          const reply = await fetch(`${url}/v1/images/generations`, {
-            method: "POST",
-            headers: { "content-type": "application/json" },
-            body: JSON.stringify({ prompt: "cute cat", seed: 1, response_format: "b64_json" }),
-          });
-          const { data } = await reply.json();
-          const served = await decodePicture(Uint8Array.fromBase64(data[0].b64_json));
+        const serve = ["node", "node_modules/.bin/pixstage", "serve", "--port", "0"] as const;
+        await withServer(serve, { cwd: folder, env: environment(folder) }, async (url) => {
           const made = await decodePicture(Uint8Array.from(await readFile(join(folder, "deno.png"))));
-          assert.deepEqual(served.pixels.data, made.pixels.data);
+          assert.deepEqual((await servedCat(url)).data, made.pixels.data);
           for (const path of ["/", "/studio/server/studio/page/main.ts", "/reference/bundle.js"]) {
             const { status, body } = await fetch(url + path);
             assert.equal(status, 200, path);
             await body?.cancel();
           }
-        } finally {
-          server.kill("SIGTERM");
-          await once(server, "exit");
-        }
+        });
       });
 
       await test.step("publint and attw find nothing", async () => {
