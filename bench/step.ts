@@ -55,7 +55,7 @@ try {
     sample_size: SIDE,
     num_layers: Number(options.layers),
     caption_channels: 4096,
-    // The size conditions, which α has at 1024 px, take no time.
+    // The size conditions of α at 1024 px take no measurable time.
     use_additional_conditions: false,
   };
   await writeTransformer(folder, config, "float32");

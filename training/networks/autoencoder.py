@@ -52,7 +52,7 @@ class Upsample(nn.Module):
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution, then the way to the next one."""
+    """The residual blocks of one resolution, followed by the change to the next resolution."""
 
     def __init__(self, channels_in, channels, blocks, groups, resample=None):
         super().__init__()
