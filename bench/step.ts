@@ -77,7 +77,7 @@ try {
       : []),
   ];
 
-  // The first step of each warms up.
+  // The first step of each precision is a warm-up.
   for (const { step } of runners) await step();
   for (let step = 0; step < Number(options.steps); step++) {
     for (const { step, seconds } of runners) seconds.push(await step());

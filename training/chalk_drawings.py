@@ -1,4 +1,4 @@
-"""Drawings for a LoRA, made by this script alone: what the embedded model draws for a list of words, redrawn in coloured
+"""Makes drawings for a LoRA: the embedded model draws a list of words, and this script redraws the pictures in coloured
 chalk on a slate.
 
   python chalk_drawings.py out/chalk

@@ -32,7 +32,7 @@ def draw_size(rng: random.Random, is_small: bool) -> dict:
 
 
 def draw_scheduler(rng: random.Random, own: str) -> tuple[dict, dict]:
-    """A scheduler that replaces the checkpoint's, where one does, and the schedule of the run."""
+    """The schedule of the run, and the scheduler if one replaces the checkpoint's."""
     if rng.random() < 0.3:
         schedulers, name, config = {}, own, {}
     else:
