@@ -1,4 +1,4 @@
-"""Sheets of pictures, and samples of the prompts that the model is judged by."""
+"""Sheets of pictures, and samples of the prompts by which the model is judged."""
 import os
 
 import torch
