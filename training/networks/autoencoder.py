@@ -152,7 +152,7 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def normalise_latents(self, mean, deviation):
-        """Write the latents' statistics per channel into the two 1 x 1 convolutions: the autoencoder still computes the same."""
+        """Fold the latents' statistics per channel into the two 1 x 1 convolutions, without changing the autoencoder's results."""
         n = self.latent_channels
         quant, post = self.quant_conv, self.post_quant_conv
         quant.weight[:n] /= deviation[:, None, None, None]
