@@ -1,6 +1,6 @@
 /**
  * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD against float32
- * over its prompts. Each argument is a part of a request. `--times` also measures the processor time of
+ * over its prompts, and which pictures are nearest to a drawing of something else than their prompt names. Each argument is a part of a request. `--times` also measures the processor time of
  * denoising some prompts, in turn, as a fraction of float32's.
  *
  *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] \
@@ -21,6 +21,7 @@ import { gmsd } from "../images/gradient_similarity.ts";
 import { type Pixels, toPixels } from "../images/pixels.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { localRun } from "../local.ts";
+import { misnamed } from "../tests/models/pixstage-emoji/misnamed.ts";
 import { median } from "./random_transformer.ts";
 
 const { values: { store, times }, positionals } = parseArgs({
@@ -62,7 +63,9 @@ for (const [index, text] of positionals.entries()) {
     const values = pictures.map((picture, index) => measure(exact[index]!, picture));
     return `median ${median(values).toFixed(digits)}, least ${Math.min(...values).toFixed(digits)}`;
   };
+  const wrong = await misnamed(pictures.map((picture, index) => ({ prompt: prompts[index]!, picture })));
   const time = shares[index]!.length === 0 ? "" : `; time ${median(shares[index]!).toFixed(2)}`;
-  const line = `${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}; GMSD ${told(gmsd, 4)}${time}\n`;
+  const line = `${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}; GMSD ${told(gmsd, 4)}; ` +
+    `misnamed: ${wrong.join(", ") || "none"}${time}\n`;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 }

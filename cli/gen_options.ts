@@ -172,7 +172,7 @@ export function addRunOptions(command: Command): Command {
 export function addPrecisionOption(command: Command): Command {
   return command.option(
     "--precision <name>",
-    "precision of the matrices: float32, int8, int8-blocks, int4, or float16 on a GPU; or per stage, encode=int8,denoise=float16 (default: float32)",
+    "precision of the matrices: float32, int8, int8-blocks, int4-lowrank, int4, or float16 on a GPU; or per stage, encode=int8,denoise=float16 (default: float32)",
     parsedBy(parsePrecision),
   );
 }

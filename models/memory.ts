@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import type { RuntimeTraits } from "../runtime/runtime.ts";
 import type { Weights } from "./checkpoint/weights.ts";
-import { type Precision, PRECISIONS } from "./precision.ts";
+import { isQuantizedPrecision, LOW_RANK, type Precision, PRECISIONS } from "./precision.ts";
 import { residencySchema } from "./segments.ts";
 import type { Residency } from "./segments.ts";
 
@@ -71,13 +71,18 @@ export const FLOAT32_BYTES = 4;
 /** Weights of up to this many bytes have residency `stage` by default. */
 const SMALL_BYTES = 256e6;
 
+/** Bytes per float16 value. */
+const FLOAT16_BYTES = 2;
+
 /**
  * Bytes per weight in each precision, including the scales of blocks. The scales of outputs are negligible.
+ * Low-rank branches come in addition.
  */
 const PRECISION_BYTES: Readonly<Record<Exclude<Precision, "float32">, number>> = {
   float16: 2,
   "int8-blocks": 1 + 4 / 128,
   int8: 1,
+  "int4-lowrank": 0.5 + 4 / 32,
   int4: 0.5 + 4 / 32,
 };
 
@@ -91,6 +96,8 @@ export interface LayeredFacts {
   readonly quantizable: number;
   /** Bytes per weight as stored. */
   readonly storedBytes: number;
+  /** Rows and columns of the matrices that can be quantized, per weight: the values of a branch of rank 1. */
+  readonly branchValues: number;
   /** Width of the activations between layers. */
   readonly width: number;
   /** Number of layers that have weights. */
@@ -122,14 +129,20 @@ export function layeredFacts(
 ): Omit<LayeredFacts, "width" | "heads" | "runsOnce"> {
   const layers = new Map<string, number>();
   let quantizable = 0;
+  let quantizableElements = 0;
+  let branchValues = 0;
   let elements = 0;
   for (const name of weights.names) {
     const { length, shape } = weights.locate(name);
-    elements += shape.reduce((product, size) => product * size, 1);
+    const count = shape.reduce((product, size) => product * size, 1);
+    elements += count;
     const index = layer.exec(name)?.[1];
     if (index === undefined) continue;
     layers.set(index, (layers.get(index) ?? 0) + length);
-    if (shape.length === 2 && name.endsWith(".weight")) quantizable += length;
+    if (shape.length !== 2 || !name.endsWith(".weight")) continue;
+    quantizable += length;
+    quantizableElements += count;
+    branchValues += shape[0]! + shape[1]!;
   }
   const bytes = weightBytes(weights);
   return {
@@ -137,18 +150,28 @@ export function layeredFacts(
     layerBytes: Math.max(0, ...layers.values()),
     quantizable: bytes === 0 ? 0 : quantizable / bytes,
     storedBytes: elements === 0 ? FLOAT32_BYTES : bytes / elements,
+    branchValues: quantizableElements === 0 ? 0 : branchValues / quantizableElements,
     layers: layers.size,
   };
 }
 
-/** Converts the stored size of a model's weights, or of one layer's, to the size in a precision. */
+/**
+ * Converts the stored size of a model's weights, or of one layer's, to the size in a precision.
+ *
+ * @param bytes The stored size.
+ * @param facts The model.
+ * @param precision The precision.
+ * @param branchBytes Bytes per value of low-rank branches, which graphs convert to float32.
+ */
 export function precisionBytes(
   bytes: number,
-  facts: Pick<LayeredFacts, "quantizable" | "storedBytes">,
+  facts: Pick<LayeredFacts, "quantizable" | "storedBytes" | "branchValues">,
   precision: Precision,
+  branchBytes: number = FLOAT16_BYTES,
 ): number {
   if (precision === "float32") return bytes;
-  const smaller = PRECISION_BYTES[precision] / facts.storedBytes;
+  const branches = precision === "int4-lowrank" ? LOW_RANK * branchBytes * facts.branchValues : 0;
+  const smaller = (PRECISION_BYTES[precision] + branches) / facts.storedBytes;
   return bytes * (1 - facts.quantizable + facts.quantizable * Math.min(1, smaller));
 }
 
@@ -211,7 +234,9 @@ export function layeredChoices(
 export function lowerPrecisionAdvice(residency: Residency, precision: Precision): string {
   const hints = [
     ...(residency === "stream" ? [] : ['allow residency "stream"']),
-    ...(precision === "int4" ? [] : [`allow precision "${precision.startsWith("int8") ? "int4" : "int8"}"`]),
+    ...(precision === "int4"
+      ? []
+      : [`allow precision "${isQuantizedPrecision(precision) ? "int4" : "int8"}"`]),
   ];
   return hints.join(" or ") || "allow more memory";
 }

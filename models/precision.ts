@@ -11,6 +11,16 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { RuntimeTraits } from "../runtime/runtime.ts";
 
+/** The schema of {@linkcode Precision}, most exact first. */
+export const precisionSchema = z.enum([
+  "float32",
+  "float16",
+  "int8-blocks",
+  "int8",
+  "int4-lowrank",
+  "int4",
+]);
+
 /**
  * The precision of a model's matrices.
  *
@@ -19,8 +29,9 @@ import type { RuntimeTraits } from "../runtime/runtime.ts";
  * - `int8`: 8-bit weights and activations. A CPU multiplies integers, and keeps 16 bits of a text encoder's
  *   activations; a GPU computes the same as `int8-blocks`.
  * - `int8-blocks`, `int4`: weights quantized in blocks.
+ * - `int4-lowrank`: `int4` with a low-rank branch beside each matrix.
  */
-export type Precision = "float32" | "float16" | "int8-blocks" | "int8" | "int4";
+export type Precision = z.infer<typeof precisionSchema>;
 
 /** A precision that quantizes weights. */
 export type QuantizedPrecision = Exclude<Precision, "float32" | "float16">;
@@ -34,10 +45,10 @@ export function isQuantizedPrecision(precision: Precision): precision is Quantiz
 }
 
 /** All precisions, most exact first. */
-export const PRECISIONS: readonly Precision[] = ["float32", "float16", "int8-blocks", "int8", "int4"];
+export const PRECISIONS: readonly Precision[] = precisionSchema.options;
 
-/** The schema of {@linkcode Precision}. */
-export const precisionSchema = z.enum(["float32", "float16", "int8-blocks", "int8", "int4"]);
+/** Largest rank of the branches of `int4-lowrank`. */
+export const LOW_RANK = 32;
 
 /** Precisions by stage name. `*` stands for all other stages. */
 export type PrecisionByStage = Readonly<Record<string, Precision>>;

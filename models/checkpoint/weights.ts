@@ -86,6 +86,9 @@ export interface Weights {
    * @returns [end - first].
    */
   readElements(name: string, first: number, end: number): Promise<Tensor>;
-  /** Returns the low-rank branches of a module. Present if adapters are applied to the weights. */
+  /**
+   * Returns the low-rank branches of a module: those of adapters, and those of `int4-lowrank`. Absent if the
+   * weights cannot have any.
+   */
   branches?(module: string): readonly LowRankBranch[];
 }

@@ -4,7 +4,10 @@ import type { Tensor } from "../../artifacts/tensor.ts";
 import type { WeightLocation, Weights } from "../checkpoint/weights.ts";
 import type { LowRankBranch } from "./branch.ts";
 
-/** A model's weights together with low-rank branches. The files remain unchanged. */
+/**
+ * A model's weights together with low-rank branches, in addition to those that the weights already have. The
+ * files remain unchanged.
+ */
 export class AdaptedWeights implements Weights {
   readonly component: string;
   readonly names: readonly string[];
@@ -39,6 +42,6 @@ export class AdaptedWeights implements Weights {
   }
 
   branches(module: string): readonly LowRankBranch[] {
-    return this.#branches.get(module) ?? [];
+    return [...this.#base.branches?.(module) ?? [], ...this.#branches.get(module) ?? []];
   }
 }

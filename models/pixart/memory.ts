@@ -38,10 +38,12 @@ const CAST_SHARE = 0.4;
 /** Additional memory for packing quantized weights while a graph opens, as a fraction of a layer. */
 const PACKING_SHARE = 1 / 3;
 
-/** Number of activation values of a block on a GPU per token and channel, in float32 units. */
-const GPU_UNITS = { float32: 30, float16: 21, "int8-blocks": 30, int8: 30, int4: 30 } as const;
-/** GPU memory of matrices relative to their weights. Part of the float16 matrices is stored twice. */
-const GPU_HELD = { float32: 1, float16: 1.24, "int8-blocks": 1, int8: 1, int4: 1 } as const;
+/** Number of activation values of a block on a GPU per token and channel. */
+const GPU_UNITS = 30;
+/** The same with float16 matrices, in float32 units. */
+const GPU_HALF_UNITS = 21;
+/** GPU memory of float16 matrices relative to their weights. Part of them is stored twice. */
+const GPU_HALF_HELD = 1.24;
 
 /** Number of row sets that a step cache keeps per branch: two residuals, plus a new residual and its rows. */
 const CACHED_ROWS = 4;
@@ -135,8 +137,10 @@ function predictPeak(
  */
 function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   const share = precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1;
-  const layer = precisionBytes(facts.layerBytes, facts, precision);
-  const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
+  const layer = precisionBytes(facts.layerBytes, facts, precision, FLOAT32_BYTES);
+  const held = residency === "stream"
+    ? layer
+    : precisionBytes(facts.weightBytes, facts, precision, FLOAT32_BYTES);
   const packed = isQuantizedPrecision(precision) ? held + PACKING_SHARE * layer : held;
   return share * STEP_SHARE * packed;
 }
@@ -148,7 +152,8 @@ function predictGpuPeak(
   residency: Residency,
   precision: Precision,
 ): number {
-  const activations = GPU_UNITS[precision] * FLOAT32_BYTES * tokens * facts.width;
+  const activations = (precision === "float16" ? GPU_HALF_UNITS : GPU_UNITS) * FLOAT32_BYTES * tokens *
+    facts.width;
   return contextBytes + gpuWeightBytes(facts, residency, precision) + activations;
 }
 
@@ -157,5 +162,6 @@ function gpuWeightBytes(facts: LayeredFacts, residency: Residency, precision: Pr
   const stored = residency === "stream" ? facts.layerBytes : facts.weightBytes;
   const elements = stored / facts.storedBytes;
   const cast = { ...facts, storedBytes: FLOAT32_BYTES };
-  return GPU_HELD[precision] * STEP_SHARE * precisionBytes(FLOAT32_BYTES * elements, cast, precision);
+  const bytes = precisionBytes(FLOAT32_BYTES * elements, cast, precision, FLOAT32_BYTES);
+  return (precision === "float16" ? GPU_HALF_HELD : 1) * STEP_SHARE * bytes;
 }

@@ -2,7 +2,8 @@
 
 import type { Tensor } from "../../artifacts/tensor.ts";
 import type { WeightLocation, Weights } from "../checkpoint/weights.ts";
-import { packedName, type QuantizationRecipe, scalesName } from "./recipe.ts";
+import type { LowRankBranch } from "../lora/branch.ts";
+import { branchName, packedName, partNames, type QuantizationRecipe, scalesName } from "./recipe.ts";
 
 /** Partly quantized weights, under the names that the model uses. */
 export class QuantizedWeights implements Weights {
@@ -26,7 +27,7 @@ export class QuantizedWeights implements Weights {
     this.#stored = stored;
     this.#recipe = recipe;
     this.#shapes = shapes;
-    const parts = new Set([...shapes.keys()].flatMap((name) => [packedName(name), scalesName(name)]));
+    const parts = new Set([...shapes.keys()].flatMap(partNames));
     this.names = [...stored.names.filter((name) => !parts.has(name)), ...shapes.keys()];
   }
 
@@ -46,7 +47,9 @@ export class QuantizedWeights implements Weights {
       ...packed,
       name,
       shape: own,
-      length: packed.length + scales.length,
+      length: partNames(name).filter((part) => this.#stored.has(part)).map((part) =>
+        this.#stored.locate(part)
+      ).reduce((sum, { length }) => sum + length, 0),
       quantized: layout === "columns" ? { layout, packed, scales } : {
         layout,
         bits: this.#recipe.bits,
@@ -64,5 +67,12 @@ export class QuantizedWeights implements Weights {
 
   readElements(name: string, first: number, end: number): Promise<Tensor> {
     return this.#stored.readElements(name, first, end);
+  }
+
+  branches(module: string): readonly LowRankBranch[] {
+    const name = `${module}.weight`;
+    if (!this.#stored.has(branchName(name, "down"))) return [];
+    const [up, down] = (["up", "down"] as const).map((part) => this.#stored.locate(branchName(name, part)));
+    return [{ up: up!, down: down!, scale: 1 }];
   }
 }

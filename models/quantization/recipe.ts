@@ -8,7 +8,7 @@
 
 import type { RuntimeTraits } from "../../runtime/runtime.ts";
 import { listArchitectures } from "../architectures.ts";
-import { isQuantizedPrecision, type Precision, type RecipeName } from "../precision.ts";
+import { isQuantizedPrecision, LOW_RANK, type Precision, type RecipeName } from "../precision.ts";
 
 interface AnyRecipe {
   /** Name in file names. */
@@ -32,6 +32,11 @@ export interface BlockRecipe extends AnyRecipe {
   readonly block: number;
   /** Bits per activation on a CPU. */
   readonly activationBits: 8 | 16;
+  /**
+   * Largest rank of a float16 branch beside the blocks, which contain only what it leaves; without it, there
+   * is no branch.
+   */
+  readonly rank?: number;
 }
 
 /** 8-bit weights with one scale per output, for integer products, the fastest on a CPU. */
@@ -58,7 +63,16 @@ export const RECIPES: Readonly<Record<RecipeName, QuantizationRecipe>> = {
     block: 128,
     activationBits: 8,
   },
-  int4: { name: "int4", version: 2, layout: "blocks", bits: 4, block: 32, activationBits: 8 },
+  "int4-lowrank": {
+    name: "int4-lowrank",
+    version: 1,
+    layout: "blocks",
+    bits: 4,
+    block: 32,
+    activationBits: 8,
+    rank: LOW_RANK,
+  },
+  int4: { name: "int4", version: 3, layout: "blocks", bits: 4, block: 32, activationBits: 8 },
 };
 
 /**
@@ -104,17 +118,49 @@ export function scalesName(name: string): string {
   return `${name}.scales`;
 }
 
-/**
- * Returns the shapes of a quantized weight [rows, columns]. In blocks: values [rows, blocks, bytes] and
- * scales [rows, blocks]. Otherwise: values [columns, rows], as integer products expect them, and scales
- * [rows].
- */
+/** Returns the tensor name of one of the two matrices of a quantized weight's branch. */
+export function branchName(name: string, part: "up" | "down"): string {
+  return `${name}.${part}`;
+}
+
+/** Returns the tensor names of all parts of a quantized weight. */
+export function partNames(name: string): readonly string[] {
+  return [packedName(name), scalesName(name), branchName(name, "up"), branchName(name, "down")];
+}
+
+/** Shapes of the parts of a quantized weight. */
+export interface QuantizedShapes {
+  /** Values: in blocks [rows, blocks, bytes], otherwise transposed, [columns, rows]. */
+  readonly packed: readonly number[];
+  /** Scales: in blocks [rows, blocks], otherwise [rows]. */
+  readonly scales: readonly number[];
+  /** The matrices of the branch, if there is one. */
+  readonly branch?: {
+    readonly rank: number;
+    /** Matrix [rows, rank]. */
+    readonly up: readonly number[];
+    /** Matrix [rank, columns]. */
+    readonly down: readonly number[];
+  };
+}
+
+/** Returns the shapes of the parts of a quantized weight [rows, columns]. */
 export function quantizedShapes(
   [rows = 0, columns = 0]: readonly number[],
   recipe: QuantizationRecipe,
-): { readonly packed: readonly number[]; readonly scales: readonly number[] } {
+): QuantizedShapes {
   if (recipe.layout === "columns") return { packed: [columns, rows], scales: [rows] };
   const { bits, block } = recipe;
   const blocks = Math.ceil(columns / block);
-  return { packed: [rows, blocks, block * bits / 8], scales: [rows, blocks] };
+  const rank = recipe.rank && branchRank(rows, columns, recipe.rank);
+  return {
+    packed: [rows, blocks, block * bits / 8],
+    scales: [rows, blocks],
+    ...(rank ? { branch: { rank, up: [rows, rank], down: [rank, columns] } } : {}),
+  };
+}
+
+/** Returns the rank of a branch: a multiple of 4, and for small matrices about an eighth of their rank. */
+function branchRank(rows: number, columns: number, largest: number): number {
+  return Math.max(4, Math.min(largest, 4 * Math.floor(Math.min(rows, columns) / 32)));
 }

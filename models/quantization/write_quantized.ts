@@ -15,6 +15,7 @@ import { z } from "zod";
 import { writeAtomically } from "../../disk/atomic_write.ts";
 import { checkRoom } from "../../disk/free_space.ts";
 import { FileError, onDisk } from "../../disk/file_error.ts";
+import { toFloat16Bits } from "../../artifacts/float16.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
 import {
   plannedBytes,
@@ -27,11 +28,13 @@ import { elementCount, tensorBytes } from "../../artifacts/tensor.ts";
 import { lockFile } from "../../disk/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
+import { lowRankProduct, subtractProduct } from "./low_rank.ts";
 import { quantizedLock } from "./quantized_folder.ts";
 import { QuantizedOutputs } from "./quantize_outputs.ts";
 import { quantizeRows } from "./quantize_rows.ts";
 import {
   type BlockRecipe,
+  branchName,
   isQuantized,
   packedName,
   type QuantizationRecipe,
@@ -119,13 +122,20 @@ function planEntries(weights: Weights, recipe: QuantizationRecipe): Entry[] {
   const entries = weights.names.map((name): Entry => {
     const { dtype, shape } = weights.locate(name);
     if (!isQuantized(name, shape)) return { name, tensors: [{ name, dtype, shape }], quantized: false };
-    const { packed, scales } = quantizedShapes(shape, recipe);
+    const { packed, scales, branch } = quantizedShapes(shape, recipe);
     return {
       name,
       quantized: true,
       // Scales come first so that their offset is a multiple of their element size.
       tensors: [
         { name: scalesName(name), dtype: "float32", shape: scales },
+        ...(branch
+          ? (["up", "down"] as const).map((part) => ({
+            name: branchName(name, part),
+            dtype: "float16" as const,
+            shape: branch[part],
+          }))
+          : []),
         { name: packedName(name), dtype: recipe.layout === "columns" ? "int8" : "uint8", shape: packed },
       ],
     };
@@ -208,8 +218,8 @@ class QuantizedFile {
       signal?.throwIfAborted();
       const { shape } = weights.locate(entry.name);
       if (!entry.quantized) await this.#copy(entry, elementCount(shape), weights);
-      else if (recipe.layout === "columns") await this.#quantizeOutputs(entry, shape, weights);
-      else await this.#quantizeBlocks(entry, shape, weights, recipe);
+      else if (recipe.layout === "columns") await this.#quantizeOutputs(entry, shape, weights, signal);
+      else await this.#quantizeBlocks(entry, shape, weights, recipe, signal);
       this.#done++;
       this.#offset += entry.tensors.reduce((sum, one) => sum + plannedBytes(one), 0);
       if (this.#offset - this.#journaled > JOURNAL_BYTES) await this.#keep();
@@ -221,22 +231,35 @@ class QuantizedFile {
     await this.#file.close();
   }
 
-  /** Quantizes some rows at a time. The values of all rows follow the scales of all rows. */
+  /**
+   * Quantizes some rows at a time, after the matrices of the branch are found. The scales of all rows are
+   * followed by the branch, and then by the values of all rows.
+   */
   async #quantizeBlocks(
     { name, tensors }: Entry,
-    [rows = 0, columns = 0]: readonly number[],
+    shape: readonly number[],
     weights: Weights,
     recipe: BlockRecipe,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
+    const [rows = 0, columns = 0] = shape;
+    const matrix = { rows, columns, read: () => readRows(weights, name, [rows, columns], signal) };
+    const { branch } = quantizedShapes(shape, recipe);
+    const product = branch && await lowRankProduct(matrix, branch.rank, recipe.block);
     let scalesAt = this.#offset;
     let packedAt = scalesAt + plannedBytes(tensors[0]!);
-    const atOnce = Math.max(1, Math.floor(PIECE_ELEMENTS / columns));
-    for (let row = 0; row < rows; row += atOnce) {
-      const end = Math.min(row + atOnce, rows);
-      const values = toFloat32(await weights.readElements(name, row * columns, end * columns)).data;
+    if (product) {
+      for (const factor of [product.up, product.down]) {
+        packedAt += await this.#write(new Uint8Array(toFloat16Bits(factor).buffer), packedAt);
+      }
+    }
+    let row = 0;
+    for await (const values of matrix.read()) {
+      if (product) subtractProduct(values, row, columns, product);
       const { packed, scales } = quantizeRows(values, columns, recipe);
       scalesAt += await this.#write(new Uint8Array(scales.buffer), scalesAt);
       packedAt += await this.#write(packed, packedAt);
+      row += values.length / columns;
     }
   }
 
@@ -248,12 +271,13 @@ class QuantizedFile {
     { name }: Entry,
     [rows = 0, columns = 0]: readonly number[],
     weights: Weights,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     const outputs = new QuantizedOutputs(rows, columns);
-    const atOnce = Math.max(1, Math.floor(PIECE_ELEMENTS / columns));
-    for (let row = 0; row < rows; row += atOnce) {
-      const end = Math.min(row + atOnce, rows);
-      outputs.add(toFloat32(await weights.readElements(name, row * columns, end * columns)).data, row);
+    let row = 0;
+    for await (const values of readRows(weights, name, [rows, columns], signal)) {
+      outputs.add(values, row);
+      row += values.length / columns;
     }
     const { scales, values } = outputs;
     const valuesAt = this.#offset + await this.#write(new Uint8Array(scales.buffer), this.#offset);
@@ -300,6 +324,21 @@ class QuantizedFile {
   #journalBytes(): Uint8Array {
     const journal = { header: this.#header, entries: this.#done, bytes: this.#offset };
     return new TextEncoder().encode(JSON.stringify(journal));
+  }
+}
+
+/** Reads the rows of a matrix in order, some at a time, as copies in float32. */
+async function* readRows(
+  weights: Weights,
+  name: string,
+  [rows, columns]: readonly [number, number],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Float32Array> {
+  const atOnce = Math.max(4, 4 * Math.floor(PIECE_ELEMENTS / columns / 4));
+  for (let row = 0; row < rows; row += atOnce) {
+    signal?.throwIfAborted();
+    const end = Math.min(row + atOnce, rows);
+    yield toFloat32(await weights.readElements(name, row * columns, end * columns)).data;
   }
 }
 

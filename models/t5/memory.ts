@@ -82,8 +82,10 @@ function predictPeak(
 /** Returns the bytes of the weights in memory: the mapped file. */
 function heldBytes(facts: LayeredFacts, residency: Residency, requested: Precision): number {
   const precision = requested === "int8" ? "int8-blocks" : requested;
-  const layer = precisionBytes(facts.layerBytes, facts, precision);
-  const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
+  const layer = precisionBytes(facts.layerBytes, facts, precision, FLOAT32_BYTES);
+  const held = residency === "stream"
+    ? layer
+    : precisionBytes(facts.weightBytes, facts, precision, FLOAT32_BYTES);
   return isQuantizedPrecision(precision) ? held + PACKING_SHARE * layer : held;
 }
 
@@ -100,5 +102,6 @@ function predictGpuPeak(
 
 /** Returns the bytes of the stored weights in GPU memory. */
 function gpuWeightBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
-  return precisionBytes(residency === "stream" ? facts.layerBytes : facts.weightBytes, facts, precision);
+  const bytes = residency === "stream" ? facts.layerBytes : facts.weightBytes;
+  return precisionBytes(bytes, facts, precision, FLOAT32_BYTES);
 }

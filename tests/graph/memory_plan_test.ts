@@ -45,6 +45,7 @@ const PUBLISHED: Run = {
     layerBytes: 772e6,
     quantizable: 0.97,
     storedBytes: 4,
+    branchValues: 3.9e-4,
     width: 4096,
     layers: 24,
     heads: 64,
@@ -55,6 +56,7 @@ const PUBLISHED: Run = {
     layerBytes: 85e6,
     quantizable: 0.96,
     storedBytes: 4,
+    branchValues: 1.41e-3,
     width: 1152,
     layers: 28,
     heads: 16,
@@ -295,8 +297,8 @@ Deno.test("only a GPU's transformer uses float16: T5 and all stages on a CPU sta
     const listed = (
       node: NodeChoices,
     ) => [...new Set(node.choices.map(({ parameters }) => parameters.precision))];
-    assert.deepEqual(listed(encode!), ["float32", "int8", "int4"]);
-    const expected = ["float32", ...(traits.float16 ? ["float16"] : []), "int8", "int4"];
+    assert.deepEqual(listed(encode!), ["float32", "int8", "int4-lowrank", "int4"]);
+    const expected = ["float32", ...(traits.float16 ? ["float16"] : []), "int8", "int4-lowrank", "int4"];
     assert.deepEqual(listed(denoise!), expected);
   }
 });

@@ -121,7 +121,7 @@ Deno.test("keys of quantized weights include precision and the quantizer's versi
   const [cpu, gpu] = [deviceTraits("cpu"), deviceTraits("webgpu")];
   assert.deepEqual(precisionIdentity("float32", cpu), { precision: "float32" });
   assert.deepEqual(precisionIdentity("float16", gpu), { precision: "float16" });
-  for (const precision of ["int8", "int8-blocks", "int4"] as const) {
+  for (const precision of ["int8", "int8-blocks", "int4-lowrank", "int4"] as const) {
     const { version } = RECIPES[precision];
     assert.deepEqual(precisionIdentity(precision, cpu), { precision, quantizer: version });
   }

@@ -88,7 +88,7 @@ Deno.test("a LoRA on quantized weights is as exact as these weights are", () =>
   inFolder(async (folder) => {
     const { component, config, weights, adapt } = await open();
     const [plain, adapted] = [await predict(config, weights), await predict(config, adapt(weights))];
-    for (const precision of ["int8", "int4"] as const) {
+    for (const precision of ["int8", "int4-lowrank", "int4"] as const) {
       const quantized = await openQuantized(component, precision, folder);
       const error = (actual: Tensor<"float32">[], exact: Tensor<"float32">[]): number => {
         const squares = (values: readonly number[]) => values.reduce((sum, value) => sum + value ** 2, 0);
