@@ -141,7 +141,7 @@ function refusePoison({ stalledCounter }: TakenJob, { stage, lostBefore = 0 }: R
   if (losses < MOST_LOSSES) return;
   throw new PixstageError(
     "too_many_attempts",
-    `Cannot run "${stage}" because ${losses} workers died at the same point of it: find the reason in a worker's log or ` +
+    `Cannot run "${stage}" because ${losses} workers died at the same point: look for the reason in a worker's log or ` +
       "in the log of its machine",
   );
 }

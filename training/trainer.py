@@ -34,7 +34,7 @@ class Trainer:
         session.say(f"{name}: {sum(p.numel() for p in hidden)} parameters with Muon, "
                     f"{sum(p.numel() for p in other)} with AdamW")
         self.resume()
-        # every process draws its own pictures, and other ones after each resumption
+        # each process draws pictures of its own, and draws new ones after each resumption
         random = np.random.SeedSequence([self.seed, session.number, self.step]).generate_state(1)
         self.generator = torch.Generator(session.device).manual_seed(int(random[0]))
 

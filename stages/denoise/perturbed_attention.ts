@@ -49,7 +49,7 @@ export type PagParameters = z.infer<z.ZodObject<typeof pagParameters>>;
 export interface PerturbedAttention {
   /** Scale of the guidance. */
   readonly scale: number;
-  /** How much the scale falls with each timestep from 1000 down. */
+  /** Amount by which the scale falls with each timestep below 1000. */
   readonly adaptiveScale: number;
   /** Names of the perturbed self-attentions. */
   readonly layers: readonly string[];

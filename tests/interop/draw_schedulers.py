@@ -110,7 +110,7 @@ def draw_configuration(rng: random.Random, name: str) -> dict:
     if "num_train_timesteps" in OPTIONS[name] and "beta_start" in OPTIONS[name] and rng.random() < 0.03:
         count = rng.randint(20, 120)
         config |= {"num_train_timesteps": count, "trained_betas": sorted(rng.uniform(1e-4, 0.05) for _ in range(count))}
-    # Of spacings that exclude one another, most draws keep one.
+    # Spacings exclude one another, so most draws keep only one.
     spacings = [key for key in (*SIGMAS, "use_lu_lambdas", "use_flow_sigmas") if config.get(key)]
     for key in rng.sample(spacings, max(len(spacings) - 1, 0)) if rng.random() < 0.8 else ():
         config[key] = False

@@ -86,7 +86,7 @@ with tempfile.TemporaryDirectory() as folder, torch.no_grad():
     pixstage("--load-embeds", path["their_embeds"], "--save-tensor", path["image_2"], "-o", f"{folder}/picture.png")
     report("encoded in diffusers, finished in pixstage", load_file(path["image_2"])["image"], theirs)
 
-    # Denoised there, decoded here.
+    # diffusers denoises, and pixstage decodes.
     save_file({"latents": their_latents.contiguous()}, path["their_latents"])
     pixstage("--load-latents", path["their_latents"], "--save-tensor", path["image_3"], "-o", f"{folder}/picture.png")
     report("denoised in diffusers, decoded in pixstage", load_file(path["image_3"])["image"], theirs)
