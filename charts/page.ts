@@ -15,7 +15,7 @@ export interface PageParts {
   readonly title: string;
   /** The content of its body, as markup. */
   readonly body: string;
-  /** Styles in addition to the common ones. */
+  /** Additional styles. */
   readonly style?: string;
   /** A script that runs when the page is loaded. */
   readonly script?: string;

@@ -31,7 +31,7 @@ export interface JobTools {
   readonly prepare: (data: RunJob, signal: AbortSignal) => Promise<PreparedNode>;
 }
 
-/** Number of lost workers without progress in between after which a job fails. */
+/** Number of workers lost in succession, without progress, after which a job fails. */
 const MOST_LOSSES = 3;
 /** Time, in ms, within which the client of a job normally records the provenance of its result. */
 const KEEP_AFTER_MS = 500;

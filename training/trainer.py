@@ -1,4 +1,4 @@
-"""What all stages share: optimisers, averaged weights, wall-clock budget, checkpoints."""
+"""The parts that all stages share: optimisers, averaged weights, wall-clock budget, checkpoints."""
 import contextlib
 import math
 import time
@@ -10,7 +10,7 @@ from muon import Muon
 
 
 def rate_at(share, warm=0.02, floor=0.01):
-    """Learning rate factor at a share of the budget: up, then down in a straight line."""
+    """Learning rate factor at a share of the budget: a linear rise, then a linear fall."""
     if share < warm:
         return share / warm
     return floor + (1 - floor) * max(0.0, (1 - share) / (1 - warm))
@@ -18,8 +18,7 @@ def rate_at(share, warm=0.02, floor=0.01):
 
 class Trainer:
     def __init__(self, session, name, networks, seconds, lr, muon_lr, is_hidden, ema, seed):
-        """networks: {name: module}, of which the parameters that require a gradient are trained. is_hidden: whether a
-        matrix of this name is Muon's; AdamW has the rest."""
+        """networks: {name: module}, of which the parameters that require a gradient are trained. is_hidden: whether Muon trains the matrix of this name; AdamW trains the rest."""
         self.session, self.name, self.seconds, self.decay = session, name, seconds, ema
         self.named = {f"{n}.{k}": p for n, net in networks.items() for k, p in net.named_parameters() if p.requires_grad}
         self.params = list(self.named.values())
