@@ -4,14 +4,7 @@
  * @module
  */
 
-import { InputError } from "../errors/pixstage_error.ts";
-import { pictureRequestSchema } from "../graph/picture_request.ts";
-import { parseValue } from "../errors/parse_value.ts";
 import { type Command, Option } from "commander";
-import type { PictureRequestInput } from "../graph/picture_request.ts";
-import type { RunOptions } from "../graph/run_options.ts";
-import type { TextToImageOptions } from "../graph/text_to_image.ts";
-import type { LocalRunOptions } from "../local.ts";
 import {
   amount,
   amounts,
@@ -25,22 +18,15 @@ import {
   texts,
   wholeNumber,
 } from "./option_values.ts";
-import { optionOf } from "./name_option.ts";
-import { hubView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
 import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../pixstage/byte_size.ts";
-import { memoryLimit } from "../runtime/memory_limit.ts";
 import { reportFile } from "./memory_timeline.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import type { Device } from "../runtime/device.ts";
-import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
-import { pathOrName } from "./path_or_name.ts";
-import { UsageError } from "./usage_error.ts";
-import { systemMemory } from "../system/system_memory.ts";
+import { lora, type LoraOption } from "./lora_option.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
-import { userPath } from "./user_path.ts";
 
 /** The parsed options of `gen`. Paths are as the user gave them. */
 export interface GenOptions {
@@ -127,6 +113,17 @@ export function addModelOptions(command: Command, defaultModel: string): Command
 
 /** Adds the options that control where a run happens and what it prints. */
 export function addRunOptions(command: Command): Command {
+  return addPrintingOptions(
+    addResourceOptions(command).option(
+      "--memory-report [file]",
+      "print the predicted and the measured memory of each stage at the end, or draw them to an .html or .svg file",
+      reportFile,
+    ),
+  );
+}
+
+/** Adds the options that choose the device and limit the memory. */
+export function addResourceOptions(command: Command): Command {
   return command
     .option(
       "--device <name>",
@@ -157,12 +154,12 @@ export function addRunOptions(command: Command): Command {
     .addOption(
       new Option("--lowest-precision <name>", "lowest precision that a memory limit may choose")
         .choices(PRECISIONS),
-    )
-    .option(
-      "--memory-report [file]",
-      "print the predicted and the measured memory of each stage at the end, or draw them to an .html or .svg file",
-      reportFile,
-    )
+    );
+}
+
+/** Adds the options that control what a command prints. */
+export function addPrintingOptions(command: Command): Command {
+  return command
     .option("--json", "print events as JSON, one per line")
     .option("-q, --quiet", "print only errors")
     .option("-v, --verbose", "print all events to the standard error, and the stack trace of a bug");
@@ -295,17 +292,7 @@ export function addImageOptions(command: Command): Command {
 
 /** Adds the options of the autoencoder and of picture files. */
 export function addPictureOptions(command: Command): Command {
-  return command
-    .option(
-      "--vae <dir|org/name>",
-      "replacement autoencoder: a checkpoint, or a folder with only an autoencoder",
-    )
-    .addOption(
-      new Option("--vae-tiling <mode>", "how pictures are split into tiles during decoding (default: auto)")
-        .choices(["auto", "none", "seamless", "blended"]),
-    )
-    .option("--vae-tile-size <pixels>", "side of each blended tile (default: 512)", wholeNumber(64))
-    .option("--vae-tile-overlap <pixels>", "overlap of blended tiles (default: 128)", wholeNumber(0))
+  return addAutoencoderOptions(command)
     .option(
       "-o, --output <file>",
       "file for the picture; - for the standard output; %03d stands for the picture's number",
@@ -317,22 +304,41 @@ export function addPictureOptions(command: Command): Command {
     .option("--save-tensor <file>", "save the decoded pictures as float32 `image` [n, 3, h, w]");
 }
 
+/** Adds the options of the autoencoder. */
+export function addAutoencoderOptions(command: Command): Command {
+  return command
+    .option(
+      "--vae <dir|org/name>",
+      "replacement autoencoder: a checkpoint, or a folder with only an autoencoder",
+    )
+    .addOption(
+      new Option("--vae-tiling <mode>", "how pictures are split into tiles during decoding (default: auto)")
+        .choices(["auto", "none", "seamless", "blended"]),
+    )
+    .option("--vae-tile-size <pixels>", "side of each blended tile (default: 512)", wholeNumber(64))
+    .option("--vae-tile-overlap <pixels>", "overlap of blended tiles (default: 128)", wholeNumber(0));
+}
+
 /** Adds the options of `gen`. */
 export function addGenOptions(command: Command, defaultModel: string): Command {
-  addPictureOptions(
-    addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel)))),
-  )
+  addRequestOptions(addPictureOptions(command), defaultModel)
+    .option("--save-embeds <file>", "save the embeddings as safetensors")
+    .option("--save-latents <file>", "save the latents as safetensors");
+  return addRunOptions(command).addHelpText("after", EXAMPLES);
+}
+
+/** Adds the options that say which pictures a run makes, and where it starts and stops. */
+export function addRequestOptions(command: Command, defaultModel: string): Command {
+  addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel))))
     .option("--prompts-file <file>", "file with more prompts, one per line")
     .option(
       "--wildcards",
       "replace {red|blue} in prompts by one of the choices, drawn with each picture's seed",
     )
-    .option("--save-embeds <file>", "save the embeddings as safetensors")
     .option("--load-embeds <file>", "start from saved embeddings; the text encoder is not needed")
-    .option("--save-latents <file>", "save the latents as safetensors")
     .option("--load-latents <file>", "start from saved latents; only the autoencoder is needed")
     .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));
-  return addRunOptions(addPrecisionOption(command)).addHelpText("after", EXAMPLES);
+  return addPrecisionOption(command);
 }
 
 const EXAMPLES = `
@@ -344,134 +350,3 @@ Examples:
   deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp
   deno task gen "a castle in winter" --image castle.png --strength 0.6
   deno task gen "a red door" --image castle.png --mask door.png`;
-
-/**
- * Checks that a run has exactly one starting point.
- *
- * @throws {UsageError} unless there are either prompts or a file to start from.
- */
-export function checkBeginning(
-  prompts: readonly string[],
-  { loadEmbeds, loadLatents }: Pick<GenOptions, "loadEmbeds" | "loadLatents">,
-): void {
-  const begin = [
-    prompts.length > 0 && "a prompt",
-    loadEmbeds && "--load-embeds",
-    loadLatents && "--load-latents",
-  ].filter((given) => typeof given === "string");
-  if (begin.length === 1) return;
-  throw new UsageError(
-    `Cannot start: give exactly one of a prompt, --load-embeds and --load-latents. ` +
-      `Given: ${begin.join(" and ") || "none"}`,
-  );
-}
-
-/** Returns the pictures that a run starts from or follows, as inputs of a graph. */
-export function imageInputs(
-  { image, mask, controlImage }: Pick<GenOptions, "image" | "mask" | "controlImage">,
-): Pick<TextToImageOptions, "image" | "mask" | "controlImage"> {
-  const named = (path: string | undefined) => path === undefined ? undefined : { file: userPath(path) };
-  return { image: named(image), mask: named(mask), controlImage: named(controlImage) };
-}
-
-/** Builds the request from the prompts and options. */
-export function pictureRequest(prompts: readonly string[], options: GenOptions): PictureRequestInput {
-  const count = options.batchCount ?? seededCount(options.seed, prompts.length);
-  const request: Record<keyof PictureRequestInput, unknown> = {
-    prompts: [...prompts],
-    wildcards: options.wildcards,
-    model: modelReference(options),
-    variant: options.variant,
-    negativePrompt: options.negativePrompt,
-    transformer: options.transformer === undefined ? undefined : pathOrName(options.transformer),
-    secondTransformer: options.secondTransformer === undefined
-      ? undefined
-      : pathOrName(options.secondTransformer),
-    secondTransformerFrom: options.secondTransformerFrom,
-    loras: loraRequest(options),
-    vae: options.vae === undefined ? undefined : pathOrName(options.vae),
-    precision: options.precision,
-    tiling: options.vaeTiling,
-    tileSize: options.vaeTileSize,
-    tileOverlap: options.vaeTileOverlap,
-    steps: options.steps,
-    timesteps: options.timesteps,
-    sigmas: options.sigmas,
-    guidanceScale: options.guidanceScale ?? options.cfgScale,
-    guidanceInterval: options.guidanceInterval,
-    stepCache: options.stepCache,
-    pagScale: options.pagScale,
-    pagLayers: options.pagLayers,
-    pagAdaptiveScale: options.pagAdaptiveScale,
-    controlnet: options.controlnet === undefined ? undefined : pathOrName(options.controlnet),
-    controlnetScale: options.controlnetScale,
-    controlnetInterval: options.controlnetInterval,
-    scheduler: options.scheduler,
-    schedulerOptions: options.schedulerOption,
-    eta: options.eta,
-    strength: options.strength,
-    softMask: options.softMask,
-    height: options.height,
-    width: options.width,
-    resolutionBinning: options.resolutionBinning,
-    imagesPerPrompt: count,
-    seeds: options.seed,
-    generator: options.generator,
-    cleanCaption: options.cleanCaption,
-    maxSequenceLength: options.maxSequenceLength,
-  };
-  const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
-  parseValue(pictureRequestSchema, given, ({ path: [field = ""], problem }, options) => {
-    const option = optionOf(String(field));
-    return new InputError("invalid_value", `${option} ${problem}`, {
-      ...options,
-      details: { field: option },
-    });
-  });
-  return given as PictureRequestInput;
-}
-
-/** Returns the number of pictures that several seeds ask for: one for each seed. */
-function seededCount(seeds: readonly string[] | undefined, prompts: number): number | undefined {
-  if (!seeds || seeds.length === 1 || seeds.length % Math.max(prompts, 1) !== 0) return undefined;
-  return seeds.length / Math.max(prompts, 1);
-}
-
-/** Returns the reference of the checkpoint, including its revision. */
-export function modelReference({ model, revision }: Pick<GenOptions, "model" | "revision">): string {
-  const reference = pathOrName(model);
-  return revision === undefined ? reference : `${reference}@${revision}`;
-}
-
-/** Returns the sources of the run's checkpoints, and its device. */
-export function runOptions(
-  options: Pick<
-    GenOptions,
-    "localFilesOnly" | "cacheDir" | "device" | "threads" | "residency" | "json" | "quiet" | "verbose"
-  >,
-): LocalRunOptions {
-  const { localFilesOnly, cacheDir, device, threads, residency } = options;
-  return {
-    device,
-    threads,
-    residency,
-    localFilesOnly,
-    cacheDir: cacheDir === undefined ? undefined : userPath(cacheDir),
-    ...hubView(options),
-  };
-}
-
-/** Returns the memory limits that the user set. */
-export function memoryOptions(
-  { maxMemory, maxGpuMemory, lowestPrecision }: Pick<
-    GenOptions,
-    "maxMemory" | "maxGpuMemory" | "lowestPrecision"
-  >,
-): Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision"> {
-  const { available } = systemMemory();
-  return {
-    maxMemory: maxMemory === undefined ? undefined : memoryLimit(maxMemory, available),
-    maxGpuMemory: maxGpuMemory === undefined ? undefined : memoryLimit(maxGpuMemory, 0),
-    lowestPrecision,
-  };
-}

@@ -21,11 +21,8 @@ import {
   addPrecisionOption,
   addRunOptions,
   type GenOptions,
-  imageInputs,
-  memoryOptions,
-  pictureRequest,
-  runOptions,
 } from "./gen_options.ts";
+import { imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs, writeOutput } from "./output.ts";
@@ -56,7 +53,7 @@ interface AxisValue {
 
 /** Creates the `grid` command. */
 export function gridCommand(): Command {
-  const command = addOwnOptions(
+  const command = addAxisOptions(
     new Command("grid")
       .description(
         "Generates pictures that differ in one or two options, and arranges them in a labelled grid.",
@@ -75,7 +72,7 @@ export function gridCommand(): Command {
 }
 
 /** Adds the options that an axis can vary. */
-function addOwnOptions(command: Command): Command {
+export function addAxisOptions(command: Command): Command {
   return addPrecisionOption(
     addDenoiseOptions(addImageOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))),
   );
@@ -166,7 +163,7 @@ function axisValues(axis: "x" | "y", text: string): AxisValue[] {
 
 /** Returns the options that one value of an axis sets. */
 function optionValue(axis: "x" | "y", name: string, value: string): Partial<GenOptions> {
-  const scratch = addOwnOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
+  const scratch = addAxisOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
   try {
     const { unknown, operands } = scratch.parseOptions([`--${name}=${value}`]);
     if (unknown.length > 0 || operands.length > 0) {

@@ -27,11 +27,11 @@ const ENDINGS = [".html", ".svg"];
 export function reportFile(file: string): string {
   if (ENDINGS.includes(extname(file).toLowerCase())) return file;
   throw new InvalidArgumentError(
-    `The file must end in ${ENDINGS.join(" or ")}. Without a file, put the option behind the prompt.`,
+    `The file must end in ${ENDINGS.join(" or ")}. Without a file, put the option after the prompt.`,
   );
 }
 
-/** What is drawn of the metadata of an artifact. Files from elsewhere have none of it. */
+/** The part of an artifact's metadata that the drawing shows. Files from other programs have none of it. */
 const madeSchema = z.looseObject({
   model: z.string().optional(),
   size: z.looseObject({ width: z.number(), height: z.number() }).optional(),

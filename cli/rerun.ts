@@ -16,7 +16,8 @@ import { decodePicture, encodePicture } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { describePicture } from "../graph/describe_picture.ts";
-import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions } from "./gen_options.ts";
+import { memoryOptions, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import {
@@ -120,7 +121,7 @@ async function saveAgain(
   return provenance.stages[node]?.outputs[port] === again.id ? "bytes" : "none";
 }
 
-/** The message about a new file that equals the old one. */
+/** The message if the new file equals the old one. */
 const ALIKE: Readonly<Record<Exclude<Likeness, "none">, string>> = {
   bytes: "The bytes are identical",
   pixels:

@@ -9,13 +9,8 @@ import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import { splitSource } from "../graph/plan.ts";
 import { type ResumeChanges, resumeGraph } from "../graph/resume.ts";
 import { defaultName } from "../graph/describe_picture.ts";
-import {
-  addPictureOptions,
-  addRunOptions,
-  type GenOptions,
-  memoryOptions,
-  runOptions,
-} from "./gen_options.ts";
+import { addPictureOptions, addRunOptions, type GenOptions } from "./gen_options.ts";
+import { memoryOptions, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findProvenance } from "./find_provenance.ts";
@@ -72,7 +67,7 @@ async function resume(target: string, options: ResumeOptions, command: Command):
   const format = stepsMore === undefined ? pictureFormat({ output, format: outputFormat }) : "png";
   const isNamed = output !== undefined || saveLatents !== undefined;
   await checkOutputs(saveLatents === undefined ? [output, saveTensor] : [saveLatents], {
-    ...options,
+    json: options.json,
     namesFiles: !isNamed,
   });
   const signal = interruptSignal();
@@ -107,10 +102,11 @@ function changes(
     negativePrompt,
     vae,
     saveLatents,
-    ...rest
+    vaeTiling,
+    vaeTileSize,
+    vaeTileOverlap,
   }: ResumeOptions,
 ): ResumeChanges {
-  const { vaeTiling, vaeTileSize, vaeTileOverlap } = rest;
   return {
     tiling: vaeTiling,
     tileSize: vaeTileSize,

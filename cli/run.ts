@@ -16,7 +16,8 @@ import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../grap
 import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
-import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions } from "./gen_options.ts";
+import { memoryOptions, runOptions } from "./gen_request.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
@@ -64,7 +65,9 @@ export function runCommand(): Command {
 async function runDocument(file: string, options: RunCommandOptions, command: Command): Promise<void> {
   const { until, save = {} } = options;
   const isNamed = Object.keys(save).length > 0;
-  if (!options.printGraph) await checkOutputs(Object.values(save), { ...options, namesFiles: !isNamed });
+  if (!options.printGraph) {
+    await checkOutputs(Object.values(save), { json: options.json, namesFiles: !isNamed });
+  }
   const path = userPath(file);
   const read = await readDocument(path);
   const document = setParameters(withModel(read, options.model), options.set);
