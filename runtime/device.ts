@@ -28,7 +28,7 @@ const TRAITS = {
     freesLate: true,
     fillingTokens: 2048,
     contextBytes: 40e6,
-    numerics: { device: "webgpu", graphs: 3 },
+    numerics: { device: "webgpu", graphs: 4 },
   },
   cuda: CUDA,
   "cuda-tf32": { ...CUDA, tf32: true, numerics: { ...CUDA.numerics, tf32: true } },

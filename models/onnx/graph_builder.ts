@@ -35,6 +35,7 @@ import {
   type Value,
   valueInfo,
 } from "./graph_parts.ts";
+import { float16Product } from "./float16_product.ts";
 import { weightSlices } from "./weight_slices.ts";
 import { weightsFolder } from "./weights_folder.ts";
 
@@ -244,8 +245,9 @@ export class GraphBuilder {
       () => this.transpose(this.weight(weight, dtype), [1, 0]),
     );
     // With Gemm, ONNX Runtime would fuse the transposition back into the product.
-    const product = this.matMul(x, transposed);
-    return bias ? this.add(product, bias) : product;
+    const isHalf = dtype === "float16";
+    const y = isHalf ? float16Product(this, x, transposed, weight.shape[1]!) : this.matMul(x, transposed);
+    return bias ? this.add(y, bias) : y;
   }
 
   /**
