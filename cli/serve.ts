@@ -23,6 +23,7 @@ import { LINK_SECONDS } from "../server/picture_links.ts";
 import { jsonLog } from "../server/log.ts";
 import { loadMcp } from "../server/routes/mcp.ts";
 import { requireDevice } from "../devices/local_devices.ts";
+import type { PrecisionByStage } from "../models/precision.ts";
 import type { Device } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../pixstage/byte_size.ts";
 import { keepAliveMs } from "../pixstage/duration.ts";
@@ -32,7 +33,8 @@ import { openS3Store } from "./run_store.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { amount, byteSize, devices, parsedBy, wholeNumber } from "./option_values.ts";
 import { printable, writeLine } from "./standard_streams.ts";
-import { pluginAddress } from "./store_options.ts";
+import { parsePrecision } from "./per_stage_option.ts";
+import { pluginAddress, requirePrecisions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -61,6 +63,7 @@ interface ServeOptions {
   readonly maxQueue?: number;
   readonly device: readonly Device[];
   readonly threads?: number;
+  readonly precision?: PrecisionByStage;
   readonly residency?: "stream" | "stage" | "resident";
   readonly keepAlive?: number;
   readonly maxMemory?: number;
@@ -124,6 +127,11 @@ export function serveCommand(): Command {
       ["cpu"],
     )
     .option("--threads <n>", "threads per operation (default: all cores)", wholeNumber(1, MOST_THREADS))
+    .option(
+      "--precision <name>",
+      "precision of the matrices for requests that name none, as for gen (default: float32)",
+      parsedBy(parsePrecision),
+    )
     .addOption(
       new Option("--residency <name>", "how long weights stay in memory (default: depends on their size)")
         .choices([
@@ -204,6 +212,7 @@ async function serve(options: ServeOptions): Promise<void> {
     maxQueue,
     device,
     threads,
+    precision,
     residency,
     keepAlive,
     plugin,
@@ -227,7 +236,12 @@ async function serve(options: ServeOptions): Promise<void> {
       "Cannot use --keep-alive with --queue because the workers load the models: leave it out",
     );
   }
-  for (const one of device) await requireDevice(one);
+  const precisions = new Set(Object.values(precision ?? {}));
+  for (const one of device) {
+    // With a queue, the workers have the devices.
+    if (queue === undefined) requirePrecisions(precisions, one);
+    await requireDevice(one, { float16: queue === undefined && precisions.has("float16") });
+  }
   const isInS3 = store !== undefined && isS3Address(store);
   if (jobs !== undefined && !isInS3) {
     throw new UsageError(
@@ -256,6 +270,7 @@ async function serve(options: ServeOptions): Promise<void> {
     concurrency,
     device,
     threads,
+    precision,
     residency,
     keepAliveMs: keepAlive,
     maxMemory,

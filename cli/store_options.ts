@@ -17,8 +17,8 @@ import { type LocalRun, localRun, type LocalRunOptions } from "../local.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { executorAt, isExecutorAddress } from "../queue/executor_at.ts";
 import { isQueueAddress } from "../queue/address.ts";
-import { checkPrecision, type PrecisionByStage } from "../models/precision.ts";
-import { deviceTraits } from "../runtime/device.ts";
+import { checkPrecision, type Precision, type PrecisionByStage } from "../models/precision.ts";
+import { type Device, deviceTraits } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
 import { openRunStore } from "./run_store.ts";
 import { UsageError } from "./usage_error.ts";
@@ -80,6 +80,15 @@ export function addExecutorOptions(command: Command): Command {
 }
 
 /**
+ * Throws if a device does not support one of the precisions.
+ *
+ * @throws {InputError} for the first that it does not support.
+ */
+export function requirePrecisions(precisions: ReadonlySet<Precision>, device: Device): void {
+  for (const precision of precisions) checkPrecision(precision, { device, traits: deviceTraits(device) });
+}
+
+/**
  * Opens the store, the executors and the plugins of a run.
  *
  * @param options The store, the executors, the precision and the plugins.
@@ -94,7 +103,7 @@ export async function openRun(
 ): Promise<OpenRun> {
   const { device = "cpu" } = local;
   const precisions = new Set(Object.values(options.precision ?? {}));
-  for (const precision of precisions) checkPrecision(precision, { device, traits: deviceTraits(device) });
+  requirePrecisions(precisions, device);
   await requireDevice(device, { float16: precisions.has("float16") });
   const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
   if (place === false && Object.values(executor).some(isQueueAddress)) {

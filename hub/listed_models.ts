@@ -35,6 +35,8 @@ export class ListedModels implements Models {
   #models: Models;
   #references: ReadonlyMap<string, string>;
   #loras: ReadonlyMap<string, string>;
+  /** Opens the quantized weights of a component, which only a listed checkpoint can have. */
+  readonly quantized?: NonNullable<Models["quantized"]>;
 
   /**
    * @param entries The list.
@@ -43,6 +45,7 @@ export class ListedModels implements Models {
    */
   constructor(entries: readonly ModelEntry[], models: Models, loras: readonly ModelEntry[] = []) {
     this.#models = models;
+    if (models.quantized) this.quantized = models.quantized.bind(models);
     this.#loras = new Map(loras.map(({ name, reference }) => [name, reference]));
     this.#references = new Map(entries.map(({ name, reference }) => [name, reference]));
   }

@@ -5,6 +5,7 @@
  */
 
 import type { RunStore } from "../artifacts/store/store.ts";
+import type { PrecisionByStage } from "../models/precision.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -56,6 +57,8 @@ export interface ServerContext {
   readonly webhookHosts: AllowedHosts;
   /** Open sessions of the Model Context Protocol. */
   readonly sessions: McpSessions;
+  /** The precision of picture requests that name none; float32 if undefined. */
+  readonly precision?: PrecisionByStage | undefined;
   /** Milliseconds between two heartbeats in an event stream. */
   readonly heartbeatMs: number;
 }
@@ -64,7 +67,7 @@ export interface ServerContext {
 export type PlanningContext =
   & Pick<
     ServerContext,
-    "limits" | "models" | "decoders" | "transformers" | "controlnets" | "loras" | "registry"
+    "limits" | "models" | "decoders" | "transformers" | "controlnets" | "loras" | "registry" | "precision"
   >
   & { readonly engine: Pick<Engine, "check" | "keepsHosts" | "hosts"> };
 

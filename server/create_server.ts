@@ -13,6 +13,7 @@ import { MirroredStore } from "../artifacts/store/mirrored_store.ts";
 import type { S3Store } from "../artifacts/store/s3_store.ts";
 import { storedOrigin } from "../graph/lineage.ts";
 import { listModels } from "../hub/list_models.ts";
+import type { PrecisionByStage } from "../models/precision.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
 import type { QueueExecutor } from "../queue/queue_executor.ts";
@@ -132,6 +133,12 @@ export interface ServerOptions {
    * @default {"resident" if all models together are small, else what suits each stage}
    */
   readonly residency?: Residency | undefined;
+  /**
+   * Precision of the matrices for picture requests that name none, by stage; `*` stands for all other stages.
+   *
+   * @default {"float32"}
+   */
+  readonly precision?: PrecisionByStage | undefined;
   /**
    * Maximum size of the store in bytes. If the store exceeds it, the server removes the least recently used
    * files.
@@ -385,6 +392,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     webhookHosts,
     publish: bucket && ((order: PictureOrder) => publish(order, bucket, pictures, linkSeconds)),
     sessions,
+    precision: options.precision,
     heartbeatMs,
   };
   const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });

@@ -59,7 +59,7 @@ export interface RequestPictures {
 }
 
 /**
- * Builds the graph of a picture request.
+ * Builds the graph of a picture request. A request without a precision has the server's.
  *
  * @param request The request, parsed.
  * @param context The server's models, stages and limits.
@@ -81,7 +81,7 @@ export function pictureGraph(
   let graph;
   try {
     const named = (artifact: string | undefined) => artifact === undefined ? undefined : { artifact };
-    graph = textToImage(request, {
+    graph = textToImage({ ...request, precision: request.precision ?? context.precision }, {
       image: named(pictures.image),
       mask: named(pictures.mask),
       controlImage: named(pictures.controlImage),

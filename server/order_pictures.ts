@@ -119,6 +119,7 @@ function toPictureRequest(
     guidanceScale: guidance_scale,
     guidanceInterval: guidance_interval,
     stepCache: request.step_cache,
+    precision: request.precision ? { "*": request.precision } : undefined,
     pagScale: request.pag_scale,
     pagLayers: request.pag_layers,
     pagAdaptiveScale: request.pag_adaptive_scale,

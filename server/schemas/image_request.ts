@@ -7,6 +7,7 @@
 
 import { z } from "@hono/zod-openapi";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { precisionSchema } from "../../models/precision.ts";
 import { keepAliveSchema } from "../../pixstage/duration.ts";
 import { denoiseParameters } from "../../stages/denoise/settings.ts";
 import { promptSchema } from "../../text/prompt.ts";
@@ -83,6 +84,10 @@ export const imageRequestSchema = z.looseObject({
     description:
       "Runs only the first block of a step if its residual has changed by less than this fraction.",
     example: 0.1,
+  }),
+  precision: precisionSchema.nullish().openapi({
+    description:
+      "Precision of the matrices of all stages (default: the server's). `float16` needs a GPU; the text encoder stays in float32.",
   }),
   pag_scale: denoiseParameters.shape.pagScale.nullish().openapi({
     description: "Scale of perturbed attention guidance; 0 turns it off.",
