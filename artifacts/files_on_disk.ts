@@ -91,7 +91,9 @@ async function readWholeFile(path: string): Promise<Uint8Array> {
   return await withFile(path, (file, size) => readRange(path, file, 0, size));
 }
 
-/** Opens a regular file. Reading a folder, a pipe or a device would fail late or never end. */
+/**
+ * Opens a file, and refuses folders, pipes and devices, because reading them would fail late or never end.
+ */
 async function withFile<T>(path: string, use: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
   const found = await onDisk("read", path, stat(path));
   if (!found.isFile()) throw new FileError("read", path, found.isDirectory() ? "EISDIR" : "ENOTREG");

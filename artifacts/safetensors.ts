@@ -16,7 +16,7 @@ import { type Tensor, tensor, tensorBytes } from "./tensor.ts";
 
 /** The content of a safetensors file. */
 export interface SafetensorsFile {
-  /** The tensors by name. The object has no prototype, so any name is just a name. */
+  /** The tensors by name. The object has no prototype, so no name collides with an inherited property. */
   readonly tensors: Record<string, Tensor>;
   /** The file's metadata strings. This object has no prototype either. */
   readonly metadata: Record<string, string>;

@@ -56,7 +56,7 @@ try {
   const weights = await component.weights();
   const adapted = await withLora(weights, Number(options.rank));
   const steps = [await stepOf(config, weights), await stepOf(config, adapted)] as const;
-  // The first step of each warms up.
+  // The first step of each transformer is a warm-up.
   for (const step of steps) await step();
   const seconds: [number[], number[]] = [[], []];
   for (let index = 0; index < Number(options.steps); index++) {

@@ -59,7 +59,7 @@ export const PLOTS: readonly Plot[] = [{
 /** Draws a plot from its document. */
 export function drawPlot({ document, title, unit, columns }: Plot): string {
   const { head, rows } = findTable(Deno.readTextFileSync(new URL(document, DOCS)), columns);
-  // A column without numbers only tells tables apart.
+  // A column without numbers serves only to tell tables apart.
   const drawn = columns.map((name) => head.indexOf(name)).filter((column) =>
     rows.some((row) => /^[\d.]/.test(row[column]!))
   );

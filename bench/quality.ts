@@ -1,7 +1,8 @@
 /**
  * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD against float32
- * over its prompts, and which pictures are nearest to a drawing of something else than their prompt names. Each argument is a part of a request. `--times` also measures the processor time of
- * denoising some prompts, in turn, as a fraction of float32's.
+ * over its prompts, and which pictures are nearest to a drawing of something other than what their prompt
+ * names. Each argument is a part of a request. `--times` also measures the processor time of denoising some
+ * prompts, in turn, as a fraction of float32's.
  *
  *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] \
  *         '{"precision":{"*":"int8"}}' '{"stepCache":0.1}'

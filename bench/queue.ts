@@ -1,14 +1,17 @@
 /**
- * Times the queue: its overhead per stage, and the growth of throughput from one worker to two.
+ * Times the queue: its overhead per stage, and the growth of throughput from one worker to several.
  *
- *     deno run -A bench/queue.ts [--jobs 24] [--rounds 3] [--steps 8] [--overhead 100] [--postgres]
+ *     deno run -A bench/queue.ts [--workers 1,2] [--threads 1] [--jobs 24] [--rounds 3] [--steps 8]
+ *       [--overhead 100] [--postgres]
  *
  * It needs redis-server or PostgreSQL. The overhead is that of a stage that computes nothing: prepared, run
  * and kept in the store, alternately on the queue and in this thread. The first few, which open connections,
- * do not count. Throughput is measured alternately with one and two workers of one thread each: for
- * denoising with the embedded model, and for a stage that sleeps, which excludes the processors. Medians are
- * printed beside their aims, and beside the time of a flushed write and the load of the machine, which affect
- * all figures.
+ * do not count. Throughput is measured alternately for each number of workers, for denoising with the
+ * embedded model, and for a stage that sleeps, which excludes the processors. Between these, the same numbers
+ * of bare processes denoise without a queue: they show how the hardware itself scales, which bounds the
+ * workers. `--threads` is that of each worker and of each bare process. Medians are printed beside their aims,
+ * with the processor time of each part. The time of a flushed write and the load of the machine affect all
+ * figures.
  *
  * @module
  */
@@ -27,10 +30,14 @@ import { noModels, noRuntime } from "../tests/graph/toy_stages.ts";
 import { PostgresServer, RedisServer } from "../tests/queue/queue_servers.ts";
 import walkStages from "../tests/queue/walk_plugin.ts";
 import { WALK_PLUGIN, WorkerProcess } from "../tests/queue/worker_process.ts";
+import { BareProcess, denoiseNodes } from "./bare_denoise.ts";
+import { describeProcessors, processorTime } from "./processor_time.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
   options: {
+    workers: { type: "string", default: "1,2" },
+    threads: { type: "string", default: "1" },
     jobs: { type: "string", default: "24" },
     rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "8" },
@@ -38,14 +45,15 @@ const { values } = parseArgs({
     postgres: { type: "boolean", default: false },
   },
 });
+const COUNTS = values.workers.split(",").map(Number);
 const JOBS = Number(values.jobs);
 const ROUNDS = Number(values.rounds);
 const STEPS = Number(values.steps);
 const REPEATS = Number(values.overhead);
 /** Runs before figures count. */
 const WARM_UP = 10;
-/** The aims: milliseconds that the queue adds, and how throughput grows from one worker to two. */
-const AIM = { overheadMs: 30, growth: 1.8 };
+/** The aims: milliseconds that the queue adds, and how much of each worker's rate several of them reach. */
+const AIM = { overheadMs: 30, growth: 0.9 };
 /** Duration of the sleeping stage in milliseconds. */
 const SLEEP_MS = 400;
 
@@ -64,7 +72,8 @@ const median = (numbers: readonly number[]): number =>
 
 function start(stages: string): Promise<WorkerProcess> {
   const options = { queue: server.address, store: store.folder, stages };
-  return new WorkerProcess({ ...options, args: ["--plugin", WALK_PLUGIN, "--lease", "10"] }).works();
+  const args = ["--plugin", WALK_PLUGIN, "--lease", "10", "--threads", values.threads];
+  return new WorkerProcess({ ...options, args }).works();
 }
 
 /** Returns the milliseconds of a graph with one node. */
@@ -116,37 +125,74 @@ print(
   } ms`,
 );
 
-// 2. Measure throughput alternately with one and two workers.
-const prompt = { stage: "encode", parameters: { model: "pixstage-emoji", prompts: ["cute cat"] } };
-const denoise = () => ({
-  prompt,
-  latents: {
-    stage: "denoise",
-    parameters: { model: "pixstage-emoji", seeds: [String(++seed)], steps: STEPS, guidanceScale: 1 },
-    inputs: { embeddings: "prompt.embeddings" },
-  },
-});
+// 2. Measure throughput alternately for each number of workers, and of bare processes.
+/** The rates of a kind of jobs by the number of workers, in jobs per second. */
 const rates = new Map<string, number[]>();
+/** The processor time of each part in the last round. */
+const processors = new Map<string, string>();
+
+/** Measures the rate of jobs, after twice as many as there are workers, which open weights and connections. */
+async function measure(name: string, count: number, run: (count: number) => Promise<void>): Promise<void> {
+  await run(2 * count);
+  const before = processorTime();
+  const began = performance.now();
+  await run(JOBS);
+  const seconds = (performance.now() - began) / 1000;
+  const after = processorTime();
+  const key = `${name} ${count}`;
+  rates.set(key, [...rates.get(key) ?? [], JOBS / seconds]);
+  if (before && after) processors.set(key, describeProcessors(before, after, JOBS, seconds));
+}
+
+/** Returns what runs jobs on the queue, all at once. */
+const onQueue = (nodes: () => object) => async (jobs: number): Promise<void> => {
+  await Promise.all(Array.from({ length: jobs }, () => time(executor, nodes())));
+};
+
+/** Measures bare processes, each of which takes the next job when it is free. */
+async function measureBare(count: number): Promise<void> {
+  const bare = Array.from({ length: count }, () => new BareProcess(Number(values.threads), STEPS));
+  await measure("bare", count, async (jobs) => {
+    let left = jobs;
+    await Promise.all(bare.map(async (one) => {
+      while (left-- > 0) await one.denoise();
+    }));
+  });
+  await Promise.all(bare.map((one) => one.end()));
+}
+
 for (let round = 0; round < ROUNDS; round++) {
-  for (const count of [1, 2]) {
-    if (count < workers.length) await workers.pop()!.end("SIGTERM");
+  for (const count of COUNTS) {
+    while (workers.length > count) await workers.pop()!.end("SIGTERM");
     while (workers.length < count) workers.push(await start("encode,denoise,walk"));
-    for (const [name, nodes] of [["denoise", denoise], ["sleep", () => sleep(SLEEP_MS)]] as const) {
-      // This opens the weights and connects all workers to the queue.
-      await Promise.all(Array.from({ length: 2 * count }, () => time(executor, nodes())));
-      const began = performance.now();
-      await Promise.all(Array.from({ length: JOBS }, () => time(executor, nodes())));
-      const rate = JOBS / ((performance.now() - began) / 1000);
-      rates.set(`${name} ${count}`, [...rates.get(`${name} ${count}`) ?? [], rate]);
-    }
+    await measure("denoise", count, onQueue(() => denoiseNodes(++seed, STEPS)));
+    await measure("sleep", count, onQueue(() => sleep(SLEEP_MS)));
+    await measureBare(count);
   }
 }
-for (const name of ROUNDS > 0 ? ["denoise", "sleep"] : []) {
-  const [one, two] = [1, 2].map((count) => median(rates.get(`${name} ${count}`)!));
+
+/** Returns how a rate grows from the first number of workers to another one. */
+const growth = (name: string, count: number): number =>
+  median(rates.get(`${name} ${count}`)!) / median(rates.get(`${name} ${COUNTS[0]}`)!);
+
+for (const count of ROUNDS > 0 ? COUNTS : []) {
+  for (const name of ["denoise", "bare", "sleep"]) {
+    const key = `${name} ${count}`;
+    print(
+      `${key}: ${median(rates.get(key)!).toFixed(2)} jobs/s, ${
+        growth(name, count).toFixed(2)
+      } times (medians of ${ROUNDS}); ${processors.get(key) ?? "no processor times"}`,
+    );
+  }
+  if (count === COUNTS[0]) continue;
+  const most = count / COUNTS[0]!;
+  const [queued, bare] = [growth("denoise", count), growth("bare", count)];
   print(
-    `${name}: ${one!.toFixed(2)} jobs/s with one worker, ${two!.toFixed(2)} with two: ${
-      (two! / one!).toFixed(2)
-    } times (aim: ${AIM.growth} at least; medians of ${ROUNDS})`,
+    `${count} workers: ${queued.toFixed(2)} times the rate of ${COUNTS[0]} (aim: ${
+      (most * AIM.growth).toFixed(1)
+    } at least); bare processes: ${bare.toFixed(2)} times; the queue reaches ${
+      (100 * queued / bare).toFixed(0)
+    } % of what the hardware allows`,
   );
 }
 

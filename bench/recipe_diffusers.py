@@ -1,4 +1,4 @@
-"""Runs the recipe that pixstage grew out of, by hand with diffusers, and measures its GPU memory and time.
+"""Runs the stages one by one with diffusers, each without the others in memory, and measures GPU memory and time.
 
     python bench/recipe_diffusers.py CHECKPOINT [--size 1024] [--steps 20] [--guidance-scale 4.5] [--output cat.png]
 

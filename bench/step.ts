@@ -55,7 +55,7 @@ try {
     sample_size: SIDE,
     num_layers: Number(options.layers),
     caption_channels: 4096,
-    // The size conditions, which α has at 1024 px, take no time.
+    // The size conditions of α at 1024 px take no measurable time.
     use_additional_conditions: false,
   };
   await writeTransformer(folder, config, "float32");
@@ -77,7 +77,7 @@ try {
       : []),
   ];
 
-  // The first step of each warms up.
+  // The first step of each precision is a warm-up.
   for (const { step } of runners) await step();
   for (let step = 0; step < Number(options.steps); step++) {
     for (const { step, seconds } of runners) seconds.push(await step());

@@ -14,7 +14,7 @@ import { CHART_STYLE, SERIES } from "./style.ts";
 /** A row of a table. */
 export interface BarGroup {
   readonly label: string;
-  /** A value for each series, in the unit of the chart; `undefined` where there is none. */
+  /** A value for each series, in the unit of the chart; `undefined` if the series has none. */
   readonly values: readonly (number | undefined)[];
 }
 
@@ -23,7 +23,7 @@ export interface BarChart {
   readonly title: string;
   /** The unit of all values, e.g. `MB`. */
   readonly unit: string;
-  /** The names of the series: one bar in each group, four at most. */
+  /** The names of the series, four at most. Each series has one bar in each group. */
   readonly series: readonly string[];
   readonly groups: readonly BarGroup[];
 }
@@ -84,7 +84,7 @@ export function barChart({ title, unit, series, groups }: BarChart): string {
   return chart(title, { width: WIDTH, height }, style, parts) + "\n";
 }
 
-/** Returns the values that there are, with the index of their series. */
+/** Returns the values that are defined, each with the index of its series. */
 function shown(values: BarGroup["values"]): { readonly value: number; readonly index: number }[] {
   return values.flatMap((value, index) => value === undefined ? [] : [{ value, index }]);
 }

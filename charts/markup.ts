@@ -6,7 +6,7 @@
  * @module
  */
 
-/** The values of an element's attributes. Those that are `undefined` are left out. */
+/** The attributes of an element. Attributes whose value is `undefined` are left out. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
 const ESCAPES: Readonly<Record<string, string>> = {

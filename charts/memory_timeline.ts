@@ -90,7 +90,7 @@ const LETTER = 7;
 const GAP = 24;
 /** Distance between two rows of the table. */
 const ROW = 24;
-/** Number of columns that the curve is reduced to: a browser draws no more on this width. */
+/** Number of columns to which the curve is reduced. A screen shows no more at this width. */
 const COLUMNS = PLOT / 2;
 
 const STYLE = CHART_STYLE +
@@ -255,7 +255,7 @@ function panelParts(
   return [...parts, element("text", turned, escapeMarkup(panel.label))];
 }
 
-/** Reduces samples to the largest value of each column, as peaks must not be lost. */
+/** Keeps only the largest sample of each column, so that no peak is lost. */
 function reduce(
   samples: readonly MemorySample[],
   value: (sample: MemorySample) => number | undefined,

@@ -15,7 +15,7 @@ export interface PageParts {
   readonly title: string;
   /** The content of its body, as markup. */
   readonly body: string;
-  /** Styles in addition to the common ones. */
+  /** Additional styles. */
   readonly style?: string;
   /** A script that runs when the page is loaded. */
   readonly script?: string;
@@ -29,7 +29,7 @@ const STYLE = colourStyle(":root") +
   "td.number,th.number{text-align:right}" +
   "svg.chart{width:100%;height:auto}";
 
-/** Nothing may be fetched: not even a picture that a prompt could name. */
+/** Forbids all requests, even for a picture whose address a prompt contains. */
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /** Writes a page. */

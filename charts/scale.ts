@@ -11,7 +11,7 @@ export interface AxisUnit {
   readonly name: string;
   /** Its size, in the values of the axis. */
   readonly size: number;
-  /** Number of units that make the next larger unit. Ticks are round in this number. */
+  /** Number of these units in the next larger one. Steps between ticks are round fractions of it. */
   readonly next: number;
 }
 
@@ -50,7 +50,7 @@ const STEPS_OF_SIXTY = [1, 2, 5, 10, 15, 30];
  *
  * @param largest The largest value that the axis shows.
  * @param units The units, in ascending order.
- * @param options `count`: how many intervals there should be at most. `rounds`: whether the axis ends at a
+ * @param options `count`: the maximum number of intervals. `rounds`: whether the axis ends at a
  * tick; otherwise it ends at the largest value.
  *
  * @example Usage
@@ -68,7 +68,7 @@ export function axisScale(
   { count = 5, rounds = false }: { readonly count?: number; readonly rounds?: boolean } = {},
 ): Scale {
   const top = largest > 0 ? largest : units[0]!.size;
-  // Two of a unit read better than 120 of the smaller one.
+  // A label such as `2 min` reads better than `120 s`.
   const unit = units.findLast(({ size }, index) => index === 0 || top >= (index > 1 ? 2 : 1) * size)!;
   const step = tickStep(top / unit.size / count, unit.next) * unit.size;
   const intervals = rounds ? Math.ceil(top / step - 1e-9) : Math.floor(top / step + 1e-9);

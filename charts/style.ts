@@ -1,12 +1,12 @@
 // This module is browser compatible.
 
 /**
- * The colours and the letters of all charts and pages, for a light and a dark background.
+ * The colours and fonts of all charts and pages, for a light and a dark background.
  *
  * @module
  */
 
-/** The font of charts. It must be one that every system has, because the files load nothing. */
+/** The fonts of charts. Every system must have one of them, because the files load nothing. */
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 
 /**

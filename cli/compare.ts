@@ -35,6 +35,7 @@ import { genCommand } from "./gen.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
 import { writeLine } from "./standard_streams.ts";
+import { optionOf } from "./name_option.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder } from "./user_path.ts";
 
@@ -177,13 +178,33 @@ function flags(text: string): string[] {
   });
 }
 
-/** Throws if `gen` does not have one of the options, or refuses its value. */
+/** The options of `gen` that decide what `compare` gets from a run. It sets them itself. */
+const OWN_OPTIONS = [
+  "saveEmbeds",
+  "saveLatents",
+  "output",
+  "outputFormat",
+  "until",
+  "store",
+  "checkpointEvery",
+  "json",
+  "quiet",
+  "verbose",
+];
+
+/** Throws if `gen` does not have one of the options, refuses its value, or if `compare` sets it itself. */
 function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
   const command = genCommand().exitOverride().configureOutput({ writeErr: () => {} });
   try {
     const [unknown] = command.parseOptions([...args]).unknown;
     if (unknown !== undefined) {
       throw new UsageError(`Cannot compare because gen has no option ${unknown}: correct --${name}`);
+    }
+    const own = OWN_OPTIONS.find((option) => command.getOptionValueSource(option) === "cli");
+    if (own !== undefined) {
+      throw new UsageError(
+        `Cannot compare with ${optionOf(own)} because compare sets this option itself: correct --${name}`,
+      );
     }
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

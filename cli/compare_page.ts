@@ -25,7 +25,7 @@ export interface ComparedRun {
   readonly memory: MemoryReport;
 }
 
-/** How far the results differ. */
+/** How much the results differ. */
 export interface ComparedResults {
   readonly embeddings: TensorDifference;
   readonly latents: TensorDifference;

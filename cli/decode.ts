@@ -42,7 +42,7 @@ async function decode(
 ): Promise<void> {
   const { output, outputFormat, saveTensor } = options;
   const format = pictureFormat({ output, format: outputFormat });
-  await checkOutputs([output, saveTensor], { ...options, namesFiles: output === undefined });
+  await checkOutputs([output, saveTensor], { json: options.json, namesFiles: output === undefined });
   const graph = textToImage(pictureRequest([], options), { latentsFile: userPath(latents) });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));

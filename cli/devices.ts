@@ -55,9 +55,9 @@ async function list({ json }: { json?: boolean }): Promise<void> {
 
 async function installLibraries(
   _name: string,
-  options: { from: string; unverified?: boolean },
+  { from, unverified }: { from: string; unverified?: boolean },
 ): Promise<void> {
-  const { folder, cuda, found, missing } = await installCuda({ ...options, from: userPath(options.from) });
+  const { folder, cuda, found, missing } = await installCuda({ from: userPath(from), unverified });
   writeLine(stdout, `ONNX Runtime's libraries for CUDA ${cuda} are in ${folder}`);
   if (found.length > 0) writeLine(stdout, `NVIDIA's libraries are loaded from ${found.join(", ")}`);
   if (missing.length > 0) writeLine(stdout, `Still missing: ${missing.join(", ")}`);

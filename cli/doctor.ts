@@ -37,7 +37,7 @@ export function doctorCommand(): Command {
 async function doctor(options: DoctorOptions): Promise<void> {
   const permissions = denoPermissions();
   const refused = permissionFindings(permissions ?? {}).filter(({ prevents }) => prevents);
-  // Without these permissions, Deno refuses to load what examines the rest.
+  // Without these permissions, Deno does not load the modules that examine the rest.
   const examined = refused.length > 0
     ? { lines: [], report: { permissions }, found: refused }
     : await examine(options, permissions);

@@ -56,7 +56,7 @@ async function gen(
     until = "decode",
   } = options;
   await checkOutputs([output, saveEmbeds, saveLatents, saveTensor], {
-    ...options,
+    json: options.json,
     namesFiles: output === undefined && until === "decode",
   });
   const request = pictureRequest(prompts, options);

@@ -127,6 +127,17 @@ export function addModelOptions(command: Command, defaultModel: string): Command
 
 /** Adds the options that control where a run happens and what it prints. */
 export function addRunOptions(command: Command): Command {
+  return addPrintingOptions(
+    addResourceOptions(command).option(
+      "--memory-report [file]",
+      "print the predicted and the measured memory of each stage at the end, or draw them to an .html or .svg file",
+      reportFile,
+    ),
+  );
+}
+
+/** Adds the options that choose the device and limit the memory. */
+export function addResourceOptions(command: Command): Command {
   return command
     .option(
       "--device <name>",
@@ -157,12 +168,12 @@ export function addRunOptions(command: Command): Command {
     .addOption(
       new Option("--lowest-precision <name>", "lowest precision that a memory limit may choose")
         .choices(PRECISIONS),
-    )
-    .option(
-      "--memory-report [file]",
-      "print the predicted and the measured memory of each stage at the end, or draw them to an .html or .svg file",
-      reportFile,
-    )
+    );
+}
+
+/** Adds the options that control what a command prints. */
+export function addPrintingOptions(command: Command): Command {
+  return command
     .option("--json", "print events as JSON, one per line")
     .option("-q, --quiet", "print only errors")
     .option("-v, --verbose", "print all events to the standard error, and the stack trace of a bug");
@@ -295,17 +306,7 @@ export function addImageOptions(command: Command): Command {
 
 /** Adds the options of the autoencoder and of picture files. */
 export function addPictureOptions(command: Command): Command {
-  return command
-    .option(
-      "--vae <dir|org/name>",
-      "replacement autoencoder: a checkpoint, or a folder with only an autoencoder",
-    )
-    .addOption(
-      new Option("--vae-tiling <mode>", "how pictures are split into tiles during decoding (default: auto)")
-        .choices(["auto", "none", "seamless", "blended"]),
-    )
-    .option("--vae-tile-size <pixels>", "side of each blended tile (default: 512)", wholeNumber(64))
-    .option("--vae-tile-overlap <pixels>", "overlap of blended tiles (default: 128)", wholeNumber(0))
+  return addAutoencoderOptions(command)
     .option(
       "-o, --output <file>",
       "file for the picture; - for the standard output; %03d stands for the picture's number",
@@ -317,22 +318,41 @@ export function addPictureOptions(command: Command): Command {
     .option("--save-tensor <file>", "save the decoded pictures as float32 `image` [n, 3, h, w]");
 }
 
+/** Adds the options of the autoencoder. */
+export function addAutoencoderOptions(command: Command): Command {
+  return command
+    .option(
+      "--vae <dir|org/name>",
+      "replacement autoencoder: a checkpoint, or a folder with only an autoencoder",
+    )
+    .addOption(
+      new Option("--vae-tiling <mode>", "how pictures are split into tiles during decoding (default: auto)")
+        .choices(["auto", "none", "seamless", "blended"]),
+    )
+    .option("--vae-tile-size <pixels>", "side of each blended tile (default: 512)", wholeNumber(64))
+    .option("--vae-tile-overlap <pixels>", "overlap of blended tiles (default: 128)", wholeNumber(0));
+}
+
 /** Adds the options of `gen`. */
 export function addGenOptions(command: Command, defaultModel: string): Command {
-  addPictureOptions(
-    addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel)))),
-  )
+  addRequestOptions(addPictureOptions(command), defaultModel)
+    .option("--save-embeds <file>", "save the embeddings as safetensors")
+    .option("--save-latents <file>", "save the latents as safetensors");
+  return addRunOptions(command).addHelpText("after", EXAMPLES);
+}
+
+/** Adds the options that say which pictures a run makes, and where it starts and stops. */
+export function addRequestOptions(command: Command, defaultModel: string): Command {
+  addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel))))
     .option("--prompts-file <file>", "file with more prompts, one per line")
     .option(
       "--wildcards",
       "replace {red|blue} in prompts by one of the choices, drawn with each picture's seed",
     )
-    .option("--save-embeds <file>", "save the embeddings as safetensors")
     .option("--load-embeds <file>", "start from saved embeddings; the text encoder is not needed")
-    .option("--save-latents <file>", "save the latents as safetensors")
     .option("--load-latents <file>", "start from saved latents; only the autoencoder is needed")
     .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));
-  return addRunOptions(addPrecisionOption(command)).addHelpText("after", EXAMPLES);
+  return addPrecisionOption(command);
 }
 
 const EXAMPLES = `
@@ -443,21 +463,22 @@ export function modelReference({ model, revision }: Pick<GenOptions, "model" | "
   return revision === undefined ? reference : `${reference}@${revision}`;
 }
 
-/** Returns the sources of the run's checkpoints, and its device. */
+/** Returns the sources of the run's checkpoints, its device, and the view of downloads, for people if `json` is false. */
 export function runOptions(
   options: Pick<
     GenOptions,
     "localFilesOnly" | "cacheDir" | "device" | "threads" | "residency" | "json" | "quiet" | "verbose"
   >,
+  { json = options.json }: Pick<GenOptions, "json"> = {},
 ): LocalRunOptions {
-  const { localFilesOnly, cacheDir, device, threads, residency } = options;
+  const { localFilesOnly, cacheDir, device, threads, residency, quiet, verbose } = options;
   return {
     device,
     threads,
     residency,
     localFilesOnly,
     cacheDir: cacheDir === undefined ? undefined : userPath(cacheDir),
-    ...hubView(options),
+    ...hubView({ json, quiet, verbose }),
   };
 }
 

@@ -56,7 +56,7 @@ interface AxisValue {
 
 /** Creates the `grid` command. */
 export function gridCommand(): Command {
-  const command = addOwnOptions(
+  const command = addAxisOptions(
     new Command("grid")
       .description(
         "Generates pictures that differ in one or two options, and arranges them in a labelled grid.",
@@ -75,7 +75,7 @@ export function gridCommand(): Command {
 }
 
 /** Adds the options that an axis can vary. */
-function addOwnOptions(command: Command): Command {
+export function addAxisOptions(command: Command): Command {
   return addPrecisionOption(
     addDenoiseOptions(addImageOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))),
   );
@@ -166,7 +166,7 @@ function axisValues(axis: "x" | "y", text: string): AxisValue[] {
 
 /** Returns the options that one value of an axis sets. */
 function optionValue(axis: "x" | "y", name: string, value: string): Partial<GenOptions> {
-  const scratch = addOwnOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
+  const scratch = addAxisOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
   try {
     const { unknown, operands } = scratch.parseOptions([`--${name}=${value}`]);
     if (unknown.length > 0 || operands.length > 0) {

@@ -20,7 +20,7 @@ export interface TimedMemory {
   readonly gpu?: number | undefined;
 }
 
-/** A program that samples until it is stopped. */
+/** A program that samples memory until it is stopped. */
 export class MemorySampler {
   readonly #child: ChildProcess & { readonly stdin: Writable; readonly stdout: Readable };
   #text = "";

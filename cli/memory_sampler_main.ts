@@ -32,7 +32,7 @@ function sample(): void {
   stdout.write([Date.now(), all, ...(onGpu === undefined ? [] : [onGpu])].join(" ") + "\n");
 }
 
-/** Returns the children of a process, and theirs, except for this program. */
+/** Returns all descendants of a process except this program. */
 function descendants(parent: number): number[] {
   const children = threads(parent).flatMap((thread) =>
     read(`/proc/${parent}/task/${thread}/children`).split(" ").filter((id) => id !== "").map(Number)

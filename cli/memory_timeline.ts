@@ -31,7 +31,7 @@ export function reportFile(file: string): string {
   );
 }
 
-/** What is drawn of the metadata of an artifact. Files from elsewhere have none of it. */
+/** The part of an artifact's metadata that the drawing shows. Files from other programs have none of it. */
 const madeSchema = z.looseObject({
   model: z.string().optional(),
   size: z.looseObject({ width: z.number(), height: z.number() }).optional(),

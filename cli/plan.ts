@@ -12,7 +12,10 @@ import { prepareRun } from "../graph/prepared_run.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import {
-  addGenOptions,
+  addAutoencoderOptions,
+  addPrintingOptions,
+  addRequestOptions,
+  addResourceOptions,
   checkBeginning,
   type GenOptions,
   imageInputs,
@@ -22,7 +25,7 @@ import {
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { allPrompts } from "./prompts_file.ts";
-import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+import { addExecutorOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
 
@@ -33,11 +36,14 @@ export function planCommand(): Command {
       "Predicts the memory of each stage of a run, and shows which settings keep it within --max-memory.",
     )
     .argument("[prompts...]", "as for gen");
-  return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(plan);
+  addPrintingOptions(addResourceOptions(addRequestOptions(addAutoencoderOptions(command), DEFAULT_MODEL)));
+  return addExecutorOptions(command).action(plan);
 }
 
-async function plan(given: string[], options: GenOptions & StoreOptions): Promise<void> {
-  const { loadEmbeds, loadLatents, initNoise, until = "decode" } = options;
+type PlanOptions = GenOptions & Pick<StoreOptions, "executor" | "plugin">;
+
+async function plan(given: string[], options: PlanOptions): Promise<void> {
+  const { loadEmbeds, loadLatents, initNoise, until = "decode", executor, plugin, precision } = options;
   const prompts = await allPrompts(given, options);
   checkBeginning(prompts, options);
   const graph = textToImage(pictureRequest(prompts, options), {
@@ -53,8 +59,8 @@ async function plan(given: string[], options: GenOptions & StoreOptions): Promis
     }
   }
   // A plan reads only the headers of weights, and stores nothing. Only the plan goes to the standard output.
-  const run = await openRun({ ...options, store: false }, {
-    ...runOptions({ ...options, json: false }),
+  const run = await openRun({ executor, plugin, precision, store: false }, {
+    ...runOptions(options, { json: false }),
     fetches: false,
   });
   const { memory } = await prepareRun(graph, {

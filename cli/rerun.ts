@@ -120,7 +120,7 @@ async function saveAgain(
   return provenance.stages[node]?.outputs[port] === again.id ? "bytes" : "none";
 }
 
-/** The message about a new file that equals the old one. */
+/** The message if the new file equals the old one. */
 const ALIKE: Readonly<Record<Exclude<Likeness, "none">, string>> = {
   bytes: "The bytes are identical",
   pixels:

@@ -72,7 +72,7 @@ async function resume(target: string, options: ResumeOptions, command: Command):
   const format = stepsMore === undefined ? pictureFormat({ output, format: outputFormat }) : "png";
   const isNamed = output !== undefined || saveLatents !== undefined;
   await checkOutputs(saveLatents === undefined ? [output, saveTensor] : [saveLatents], {
-    ...options,
+    json: options.json,
     namesFiles: !isNamed,
   });
   const signal = interruptSignal();
@@ -107,10 +107,11 @@ function changes(
     negativePrompt,
     vae,
     saveLatents,
-    ...rest
+    vaeTiling,
+    vaeTileSize,
+    vaeTileOverlap,
   }: ResumeOptions,
 ): ResumeChanges {
-  const { vaeTiling, vaeTileSize, vaeTileOverlap } = rest;
   return {
     tiling: vaeTiling,
     tileSize: vaeTileSize,

@@ -64,7 +64,9 @@ export function runCommand(): Command {
 async function runDocument(file: string, options: RunCommandOptions, command: Command): Promise<void> {
   const { until, save = {} } = options;
   const isNamed = Object.keys(save).length > 0;
-  if (!options.printGraph) await checkOutputs(Object.values(save), { ...options, namesFiles: !isNamed });
+  if (!options.printGraph) {
+    await checkOutputs(Object.values(save), { json: options.json, namesFiles: !isNamed });
+  }
   const path = userPath(file);
   const read = await readDocument(path);
   const document = setParameters(withModel(read, options.model), options.set);

@@ -27,13 +27,13 @@ import { userPath } from "./user_path.ts";
 /** The parsed options. Paths are as the user gave them. */
 export interface StoreOptions {
   /** A folder, or the address of a server or a bucket; `false` to store nothing. */
-  readonly store?: string | boolean;
+  readonly store?: string | boolean | undefined;
   /** Executors by node or stage. `*` stands for all others. */
-  readonly executor?: Readonly<Record<string, string>>;
+  readonly executor?: Readonly<Record<string, string>> | undefined;
   /** Number of steps between two snapshots; 0 for none. */
-  readonly checkpointEvery?: number;
+  readonly checkpointEvery?: number | undefined;
   /** Plugin modules that the run is allowed to load. */
-  readonly plugin?: readonly string[];
+  readonly plugin?: readonly string[] | undefined;
 }
 
 /** The result of {@linkcode openRun}. */
@@ -49,21 +49,28 @@ export type OpenRun = LocalRun & {
 
 /** Adds the options for the store, the executors and the plugins. */
 export function addStoreOptions(command: Command): Command {
+  return addExecutorOptions(
+    command
+      .option(
+        "--store <dir|url>",
+        "store of results, which later runs reuse: a folder, a server, s3://BUCKET (default: in the user's cache)",
+      )
+      .option("--no-store", "do not store results, and run all stages")
+      .option(
+        "--checkpoint-every <n>",
+        "save a snapshot every n steps; 0 for never (default: every 5 seconds)",
+        wholeNumber(0),
+      ),
+  );
+}
+
+/** Adds the options for the executors and the plugins. */
+export function addExecutorOptions(command: Command): Command {
   return command
-    .option(
-      "--store <dir|url>",
-      "store of results, which later runs reuse: a folder, a server, s3://BUCKET (default: in the user's cache)",
-    )
-    .option("--no-store", "do not store results, and run all stages")
     .option(
       "--executor <node=name,...>",
       "where stages run: inline, worker, process, or the address of a server or a queue; one name applies to all",
       placement,
-    )
-    .option(
-      "--checkpoint-every <n>",
-      "save a snapshot every n steps; 0 for never (default: every 5 seconds)",
-      wholeNumber(0),
     )
     .option(
       "--plugin <module>",
@@ -82,7 +89,7 @@ export function addStoreOptions(command: Command): Command {
  * @throws {InputError} if the device does not support the precision.
  */
 export async function openRun(
-  options: StoreOptions & { readonly precision?: PrecisionByStage },
+  options: StoreOptions & { readonly precision?: PrecisionByStage | undefined },
   local: LocalRunOptions,
 ): Promise<OpenRun> {
   const { device = "cpu" } = local;

@@ -15,7 +15,7 @@ const WRITE_BYTES = 1 << 24;
 
 /** Options for writing a file. */
 export interface WriteOptions {
-  /** Stops the writing when aborted. Nothing is left behind. */
+  /** Signal that aborts the write. No partial file is left. */
   readonly signal?: AbortSignal;
   /** The temporary file, on the same file system. The default is a unique name in the file's folder. */
   readonly temporary?: string;

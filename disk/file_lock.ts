@@ -24,7 +24,7 @@ const SQLITE_BUSY = 5;
 
 /** A lockable file. Disposing it closes the file and releases the lock. */
 interface Lockable extends Disposable {
-  /** Takes the lock unless another process has it. Returns whether it did. */
+  /** Takes the lock unless another process holds it. Returns whether the lock was taken. */
   tryLock(): boolean | Promise<boolean>;
 }
 

@@ -74,7 +74,7 @@ export async function checkOutputFolder(folder: string, named = folder): Promise
 }
 
 /**
- * Returns whether a file accepts several contents one after the other, as a pipe or a device does.
+ * Returns whether a file is a pipe or a device, to which several results can be written in turn.
  *
  * @param path The file.
  */

@@ -11,7 +11,7 @@ import { PixstageError } from "./pixstage_error.ts";
 /** Where permissions are added. */
 const PLACE = "the flags of deno run, or to PIXSTAGE_PERMISSIONS for a task";
 
-/** Deno does not permit an operation. The message names the flag that permits it. */
+/** Thrown if Deno does not permit an operation. The message names the flag that permits it. */
 export class PermissionError extends PixstageError<"not_permitted"> {
   override name = "PermissionError";
 

@@ -94,7 +94,7 @@ export function defaultName(metadata: Artifact["metadata"], format: PictureForma
   return `${name}${seed}.${format === "jpeg" ? "jpg" : format}`;
 }
 
-/** Returns the beginning of a text, cut between grapheme clusters. */
+/** Truncates a text between grapheme clusters. */
 function beginning(text: string, length: number): string {
   let end = 0;
   for (const { index, segment } of new Intl.Segmenter().segment(text)) {

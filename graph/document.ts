@@ -45,7 +45,7 @@ export const nodeSchema = z.strictObject({
 export const graphDocumentSchema = z.strictObject({
   /** Version of the document format. */
   pixstage: z.literal(1),
-  /** A sentence that describes the graph to people. */
+  /** A description of the graph for people, in one sentence. */
   description: z.string().optional(),
   /** Modules that add stages. They are never loaded unless the user allows it. */
   plugins: z.array(z.string().min(1)).optional(),

@@ -88,7 +88,8 @@ export class NodeRunner {
     const found = await read();
     if (found) return found;
     const node = this.#node(nodeId);
-    // A full store can keep a record and lose its artifacts at once. This run still has the rows in memory.
+    // A full store can keep a record and immediately remove its artifacts. This run still has the rows in
+    // memory.
     const rows = await this.#rows.assemble(node);
     if (rows) return { id: this.#finished.get(nodeId)!.record.outputs[port]!, artifact: rows.artifact };
     await this.#make(node);

@@ -9,7 +9,7 @@ type WithoutTime<E> = E extends unknown ? Omit<E, "elapsedMs"> : never;
 /** An event of a run without its time. */
 export type UntimedEvent = WithoutTime<RunEvent>;
 
-/** Reports the events of one run. Keeps its clock and its peak memory, and knows which node is running. */
+/** Reports the events of one run. Keeps the run's clock and peak memory, and tracks which node is running. */
 export class RunReporter {
   /** The node that is running. */
   current: string | undefined;

@@ -19,7 +19,8 @@ export const snapshotPolicySchema = z.strictObject({
 });
 
 /**
- * When the snapshots of a running stage are kept: every so many steps, every so many milliseconds, or both.
+ * When the snapshots of a running stage are kept: after a number of steps, after a number of milliseconds, or
+ * both.
  */
 export type SnapshotPolicy = z.infer<typeof snapshotPolicySchema>;
 

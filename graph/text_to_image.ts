@@ -26,7 +26,7 @@ export interface TextToImageOptions {
   readonly image?: Exclude<GraphInput, string> | undefined;
   /** A mask for `image`. White areas are repainted. */
   readonly mask?: Exclude<GraphInput, string> | undefined;
-  /** The picture that the request's ControlNet makes the pictures follow. */
+  /** The control picture that the request's ControlNet makes the generated pictures follow. */
   readonly controlImage?: Exclude<GraphInput, string> | undefined;
   /** Whether a node `pair` joins prompts and negative prompts into one artifact, as in files. */
   readonly pair?: boolean | undefined;

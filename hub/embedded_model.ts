@@ -33,7 +33,7 @@ function packagedModelFolder(): string {
   return `${dirname(resolve(`${MODEL_PACKAGE}/${DEFAULT_MODEL}/model_index.json`))}${sep}`;
 }
 
-/** Returns the folder of one of its LoRAs. */
+/** Returns the folder of one of the embedded model's LoRAs. */
 export function embeddedLoraFolder(name: string): string {
   return `${embeddedModelFolder()}loras/${name.slice(DEFAULT_MODEL.length + 1)}`;
 }

@@ -44,7 +44,7 @@ export interface HubSettings {
   readonly cacheDir: string;
   /** Whether only the cache is used. */
   readonly localFilesOnly: boolean;
-  /** Milliseconds of silence after which a question to the hub is abandoned. */
+  /** Milliseconds without an answer after which a request to the hub is abandoned. */
   readonly answerTimeout: number;
   /** Milliseconds of silence after which a download continues over another connection. */
   readonly downloadTimeout: number;

@@ -33,7 +33,7 @@ export type LocalModelsOptions = Omit<HubModelOptions, "revision" | "signal">;
 /**
  * Opens checkpoints on this machine by reference. Opening a model on the hub fetches its small files. The
  * weights of a component are fetched when they, or the files that contain them, are first requested. The
- * signal given to `open` also stops that.
+ * signal given to `open` also aborts these downloads.
  */
 export class LocalModels implements Models {
   #options: LocalModelsOptions;

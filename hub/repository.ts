@@ -91,8 +91,7 @@ export async function readRepository(
 }
 
 /**
- * Returns the error for an answer that cannot be understood. It probably comes not from the hub, but from
- * something in between.
+ * Returns the error for an answer that no hub gives. It probably comes from a proxy or a login page.
  */
 function notAHub(
   reason: string,

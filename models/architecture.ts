@@ -401,7 +401,7 @@ export interface PictureEncoderModel {
    * @throws {CheckpointError} if a tensor is missing; names it.
    */
   checkWeights(weights: Weights): void;
-  /** Returns all ways to encode, best first. */
+  /** Returns all ways to encode, the best first. */
   memory(weights: Weights, job: EncodePicturesJob, request: PictureEncoderMemoryRequest): MemoryChoice[];
   /** Opens the encoder. It may defer reading weights until the first picture. */
   open(runtime: Runtime, weights: Weights, options: OpenPictureEncoderOptions): OpenPictureEncoder;

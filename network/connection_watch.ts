@@ -40,7 +40,7 @@ export class ConnectionWatch {
       ended.reject(reason);
     };
     const longest = this.#milliseconds + extra;
-    const silence = new SilenceError(`nothing came for ${Math.round(longest / 100) / 10} s`);
+    const silence = new SilenceError(`the server sent nothing for ${Math.round(longest / 100) / 10} s`);
     const timer = setTimeout(() => end(silence), longest);
     const stop = (): void => end(this.#stops.find(({ aborted }) => aborted)?.reason);
     for (const signal of this.#stops) {

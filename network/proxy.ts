@@ -11,8 +11,8 @@ import { fetchFailure } from "./fetch_failure.ts";
 const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
 
 /**
- * Makes requests to this machine bypass the proxy, as browsers do, because a remote proxy cannot reach it.
- * Call it before any request.
+ * Makes requests to this machine bypass the proxy, as browsers do, because a remote proxy cannot reach this
+ * machine. Call it before any request.
  */
 export function bypassProxyOnLoopback(): void {
   const { env } = process;

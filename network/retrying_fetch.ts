@@ -28,8 +28,8 @@ const SLOWEST_UPLOAD = 20;
  * busy, it retries after the time in `Retry-After`. Requests must be safe to send twice.
  *
  * @param options How long to wait, and how often to try.
- * @returns The `fetch`. It throws what the platform's does, or a `SilenceError`. So does the body of its
- * answer.
+ * @returns The function. It throws what the platform's `fetch` throws, or a `SilenceError`, and so does the
+ * body of its response.
  */
 export function retryingFetch(
   { fetch = globalThis.fetch, silenceMs, tries, onRetry }: RetryingFetchOptions,

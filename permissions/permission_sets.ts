@@ -80,13 +80,13 @@ export type PermissionSet = typeof PERMISSION_SETS[number];
  */
 export function permissionSet(name: PermissionSet): Permissions {
   switch (name) {
-    // Lists what the code contains.
+    // Lists stages or schedulers, and reads only the code.
     case "catalogue":
       return { env: VARIABLES };
     // Reads files and caches, and their descriptions on the hub.
     case "reader":
       return { read: ALL, net: ALL, env: VARIABLES, sys: FACTS };
-    // Looks after a store, which may be in S3, and after caches.
+    // Maintains caches and a store, which can be in S3.
     case "writer":
       return { read: ALL, write: ALL, net: ALL, ...LIBRARIES };
     // Tries devices, and installs their libraries beside ONNX Runtime's.
@@ -98,7 +98,7 @@ export function permissionSet(name: PermissionSet): Permissions {
     // Runs stages for another process.
     case "stage":
       return { read: ALL, write: ALL, net: ALL, run: DRIVER_TOOLS, ...LIBRARIES };
-    // Bundles, checks or draws with the help of Deno.
+    // Bundles, checks or draws, and starts Deno for it.
     case "tool":
       return { read: ALL, write: ALL, net: ALL, env: VARIABLES, sys: FACTS, run: [process.execPath] };
   }
@@ -146,7 +146,7 @@ export function permissionFlags(set: Permissions): string[] {
 
 /** Options of {@linkcode heldFlags}. */
 export interface HeldFlagsOptions {
-  /** Files and folders that the program needs, for a process that does not have the whole disk itself. */
+  /** Files and folders that the program needs if this process itself may not access the whole disk. */
   readonly paths: readonly string[];
   /**
    * Whether the program needs the network.
@@ -220,7 +220,7 @@ export function permittedEnvironment(): Record<string, string> {
   );
 }
 
-/** Returns those of the wanted limits that this process has, or no limit if it has none either. */
+/** Returns the limits that are both requested and granted to this process; no limit if neither has one. */
 function heldOf(
   wanted: Limits | undefined,
   descriptor: (limit: string) => Deno.PermissionDescriptor,
@@ -231,7 +231,8 @@ function heldOf(
 }
 
 /**
- * Returns the wanted paths that this process has; if all are wanted, the widest folders around some of them.
+ * Returns the requested paths that this process may access. If the whole disk is requested but not granted,
+ * returns the widest accessible folders around the given paths.
  */
 function heldPaths(
   name: "read" | "write" | "ffi",

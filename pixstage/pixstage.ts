@@ -398,7 +398,9 @@ export class Pixstage implements AsyncDisposable {
       return { artifact, provenance, input: await this.#kept(point) };
     }
     const { readFile } = this.#options;
-    if (!readFile) throw new InputError("invalid_value", `Cannot read ${point}: there is no disk here`);
+    if (!readFile) {
+      throw new InputError("invalid_value", `Cannot read ${point}: this environment has no disk`);
+    }
     const { artifact, provenance } = await readFile(point);
     const id = await artifactId(artifact);
     const input = await this.#kept({ id, artifact });

@@ -72,7 +72,10 @@ interface Connections {
 const ATTEMPTS = { attempts: 3, backoff: { type: "exponential", delay: 1000 } };
 /** Starting workers learn from the newest preparations which queues exist, so these are kept. */
 const KEPT_PREPARATIONS = { removeOnComplete: { count: 50 }, removeOnFail: { age: 3600, count: 50 } };
-/** How long runs are kept, in seconds. After that, a request for the same result finds it in the store. */
+/**
+ * Seconds for which the queue keeps finished runs. After that, a request for the same result finds it in the
+ * store.
+ */
 const KEPT_RUNS = {
   removeOnComplete: { age: 3600, count: 1000 },
   removeOnFail: { age: 86_400, count: 1000 },

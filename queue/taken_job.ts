@@ -31,7 +31,7 @@ export interface JobTools {
   readonly prepare: (data: RunJob, signal: AbortSignal) => Promise<PreparedNode>;
 }
 
-/** Number of lost workers without progress in between after which a job fails. */
+/** Number of workers lost in succession, without progress, after which a job fails. */
 const MOST_LOSSES = 3;
 /** Time, in ms, within which the client of a job normally records the provenance of its result. */
 const KEEP_AFTER_MS = 500;
@@ -141,7 +141,7 @@ function refusePoison({ stalledCounter }: TakenJob, { stage, lostBefore = 0 }: R
   if (losses < MOST_LOSSES) return;
   throw new PixstageError(
     "too_many_attempts",
-    `Cannot run "${stage}" because ${losses} workers died at the same point of it: find the reason in a worker's log or ` +
+    `Cannot run "${stage}" because ${losses} workers died at the same point: look for the reason in a worker's log or ` +
       "in the log of its machine",
   );
 }

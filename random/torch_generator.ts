@@ -153,8 +153,8 @@ export class TorchGenerator implements NoiseGenerator {
 }
 
 /**
- * Turns a block of uniform numbers into normal ones; each of the first eight is paired with the one eight
- * places on.
+ * Turns a block of uniform numbers into normal ones. Each of the first eight is paired with the number eight
+ * places after it.
  */
 function boxMuller(values: Float32Array, start: number): void {
   const { fround } = Math;

@@ -39,8 +39,8 @@ export interface OnnxRuntimeWebOptions {
 
 /**
  * ONNX Runtime's web library. Weights are fetched by byte range when a graph opens, from the server of the
- * checkpoint (`openHttpSource`). A model that streams thus has one layer's weights in memory at a time here
- * too.
+ * checkpoint (`openHttpSource`). Here too, a model that streams has the weights of only one layer in memory
+ * at a time.
  *
  * @example Usage
  * ```ts ignore

@@ -121,7 +121,7 @@ export function timestepOfSigma(sigma: number, logSigmas: Float32Array): number 
   return (1 - weight) * below + weight * (below + 1);
 }
 
-/** Does the same for a float32 noise level, computed in float32. */
+/** Does the same for a float32 noise level, in float32 arithmetic. */
 export function timestepOfSigma32(sigma: number, logSigmas: Float32Array): number {
   const logSigma = numpyLog32(Math.max(sigma, f32(SMALLEST_SIGMA)));
   const below = indexBelow(logSigma, logSigmas);

@@ -33,7 +33,8 @@ export function signalLevel(sigma: number, isFlow: boolean): SignalLevel {
 }
 
 /**
- * Returns the weights of signal and noise if training leaves the share `product` of the signal's variance.
+ * Returns the weights of signal and noise at a level where `product` is the share of the signal's variance
+ * that is left.
  */
 export function trainingLevel(product: number): Pick<SignalLevel, "alpha" | "sigma"> {
   return { alpha: sqrt32(product), sigma: sqrt32(f32(1 - product)) };

@@ -12,7 +12,7 @@ import type { FolderStore } from "../artifacts/store/folder_store.ts";
 import { ApiError } from "./api_error.ts";
 import type { Log } from "./log.ts";
 
-/** Age in milliseconds below which used files stay, because a client may be about to use them. */
+/** Milliseconds for which files stay after their last use, because a client may be about to use them. */
 const RECENT_MS = 5 * 60_000;
 
 /** Milliseconds until the next scan of the store: at the latest, and after a job has ended. */

@@ -151,7 +151,8 @@ export const decodeStage: Stage = defineStage({
 });
 
 /**
- * Returns the job for the latents as far as they are known. Throws if their channels are not the decoder's.
+ * Returns the sizes of the decoding if the shape of the latents is known. Throws if the decoder expects
+ * another number of channels.
  */
 function decodeJob({ shapes }: ArtifactOutline, channels: number): DecodeJob | undefined {
   const shape = shapes["latents"];

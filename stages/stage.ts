@@ -165,8 +165,8 @@ export interface Stage<P = unknown, I extends Ports = Ports, O extends Ports = P
 }
 
 /**
- * A stage as its author writes it: with `prepare`, or only with `run` if nothing but parameters and inputs
- * matters.
+ * A stage as its author writes it: with `prepare`, or with `run` alone if the result depends only on
+ * parameters and inputs.
  */
 export interface StageDefinition<P, I extends Ports, O extends Ports>
   extends Omit<Stage<P, I, O>, "prepare"> {

@@ -86,7 +86,7 @@ function groupsAlong(files: GroupFiles, path: string): { readonly limit: number;
     const inactive = new RegExp(`^${files.inactive} (\\d+)$`, "m").exec(
       read(join(folder, "memory.stat")) ?? "",
     );
-    // The system drops cached files before it refuses memory.
+    // The system drops cached files before it denies memory to a process.
     const used = Number(read(join(folder, files.usage))) - Number(inactive?.[1] ?? 0);
     return { limit, used };
   }).filter(({ limit, used }) => limit > 0 && Number.isFinite(limit) && Number.isFinite(used));

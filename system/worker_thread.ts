@@ -2,9 +2,9 @@
 
 /** A thread that runs a module. */
 export interface WorkerThread {
-  /** Sends it a message. */
+  /** Sends a message to the thread. */
   postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
-  /** Terminates it, whatever it does. */
+  /** Terminates the thread, even in the middle of its work. */
   terminate(): void;
 }
 
@@ -12,6 +12,6 @@ export interface WorkerThread {
 export interface WorkerListener {
   /** Called with each message. */
   readonly onMessage: (message: unknown) => void;
-  /** Called with the error that its module did not catch. The thread has then ended. */
+  /** Called with an error that the module did not catch, after the thread has ended. */
   readonly onError: (reason: string) => void;
 }

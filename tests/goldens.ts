@@ -25,7 +25,9 @@ export function hasGolden(path: string): boolean {
   return existsSync(goldenPath(path));
 }
 
-/** Reads a JSON file of the goldens. It contains floats that JSON lacks as `{"$float": "-inf"}`. */
+/**
+ * Reads a JSON file of the goldens. Floats that JSON cannot represent are written as `{"$float": "-inf"}`.
+ */
 export function goldenJson<T>(path: string): T {
   return JSON.parse(Deno.readTextFileSync(goldenPath(path)), (_key, value) => {
     if (value === null || typeof value !== "object" || !("$float" in value)) return value;

@@ -1,4 +1,4 @@
-"""Drawings for a LoRA, made by this script alone: what the embedded model draws for a list of words, redrawn in coloured
+"""Makes drawings for a LoRA: the embedded model draws a list of words, and this script redraws the pictures in coloured
 chalk on a slate.
 
   python chalk_drawings.py out/chalk
@@ -33,7 +33,7 @@ def chalk(picture):
     across, down = np.gradient(rgb, axis=1), np.gradient(rgb, axis=0)
     lines = np.clip(np.sqrt((across ** 2 + down ** 2).sum(2)) / 26 - 0.12, 0, 1)
     lines = np.asarray(Image.fromarray((255 * lines).astype(np.uint8)).filter(ImageFilter.MaxFilter(3)), np.float32) / 255
-    # the model's backgrounds are white: colour is what differs from it
+    # the model's backgrounds are white, so every pixel that is not white belongs to the drawing
     colour = np.asarray(picture, np.float32)
     wash = np.clip((255 - colour.min(2)) / 200, 0, 1)[..., None] * 0.42
     board = SLATE + (colour - SLATE) * wash

@@ -73,7 +73,7 @@ def sample_dpm(transformer, text_encoder, ids, mask, noise, steps, guidance):
         without, given = predict(transformer, torch.cat([x, x]), both, text, masks).chunk(2)
         clean = float(signal[i]) * x - float(share[i]) * (without + guidance * (given - without))
         if i + 1 == steps:
-            return clean   # the last step goes to no noise at all, first order
+            return clean   # the last step removes all noise, with a first-order update
         h = half_log_ratio[i + 1] - half_log_ratio[i]
         direction = clean
         if previous is not None:

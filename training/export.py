@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 LARGEST_FILE = 15 * 2 ** 20
-DIFFUSERS = "0.30.0"   # the oldest version that the files are meant for
+DIFFUSERS = "0.30.0"   # the oldest version that can read the files
 WEIGHTS = "diffusion_pytorch_model"
 SCHEDULER = dict(
     _class_name="DPMSolverMultistepScheduler", algorithm_type="dpmsolver++", beta_start=0.0001, beta_end=0.02,
@@ -42,7 +42,7 @@ def write_weights(weights, file):
 
 
 def split(weights, limit):
-    """The weights in as few parts of about equal size as the limit allows."""
+    """Splits the weights into as few parts as the limit allows, of about equal size."""
     total = sum(2 * w.numel() for w in weights.values())
     each = total / math.ceil(total / (limit * 0.95))
     parts, size = [{}], 0

@@ -1,4 +1,4 @@
-"""Sheets of pictures, and samples of the prompts that the model is judged by."""
+"""Sheets of pictures, and samples of the prompts by which the model is judged."""
 import os
 
 import torch
@@ -25,7 +25,7 @@ def read_captions(captions, longest=32):
 
 
 def write_sheet(pictures, file, columns, labels=None):
-    """pictures [N, 3, H, W] in -1..1, in rows of so many columns."""
+    """Arranges pictures [N, 3, H, W] in -1..1 in rows of the given number of columns."""
     pixels = ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     count, height, width, _ = pixels.shape
     top = LABEL_HEIGHT if labels else 0

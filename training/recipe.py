@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, fields, replace
 class Recipe:
     seed: int = 1234
     # data
-    limit: int = 0                # for tests: only so many drawings
+    limit: int = 0                # for tests: maximum number of drawings
     variants: int = 8             # pictures made of each drawing
-    plain_share: float = 0.45     # of the pictures seen, those of a drawing as it is,
-    pair_share: float = 0.13      # and those of two emoji; the rest are variants
-    main_style: str = "fluent3d"  # what captions without a style word mean, mostly
-    main_weight: float = 2.0      # its drawings are seen so many times as often as others
-    style_named: float = 0.94     # of the captions of other styles, those that name the style
+    plain_share: float = 0.45     # share of unchanged drawings among the pictures seen,
+    pair_share: float = 0.13      # and share of pairs of emoji; the rest are variants
+    main_style: str = "fluent3d"  # the style that captions without a style word usually mean
+    main_weight: float = 2.0      # how many times as often its drawings are seen as others
+    style_named: float = 0.94     # share of the captions of other styles that name the style
     captions: int = 8             # captions of each picture
     tokens: int = 32              # longest caption
     # autoencoder
@@ -20,7 +20,7 @@ class Recipe:
     vae_channels: tuple = (32, 48, 96, 128)
     vae_groups: int = 16
     vae_batch: int = 64
-    vae_window: int = 128         # it is trained on windows of so many pixels
+    vae_window: int = 128         # side, in pixels, of the windows that it is trained on
     vae_lr: float = 6e-4          # AdamW: first and last layers, biases, norms
     vae_muon_lr: float = 2e-3     # Muon: all other weights
     vae_ema: float = 0.999
@@ -44,7 +44,7 @@ class Recipe:
     lcm_muon_lr: float = 1e-3
     lcm_ema: float = 0.998
     lcm_target_ema: float = 0.95
-    lcm_blocks: int = 2           # so many last blocks are trained, but for cross-attention; modulation always is
+    lcm_blocks: int = 2           # number of last blocks to train, except their cross-attention; modulation is always trained
     # samples
     guidance: float = 3.0
     steps: int = 10

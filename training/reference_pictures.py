@@ -1,5 +1,5 @@
-"""Pictures and latents of a few prompts as diffusers makes them, in float32 on the CPU, with the settings of pixstage.json
-and noise from torch.Generator("cpu").manual_seed(0): what tests compare pixstage's own pictures with.
+"""Makes pictures and latents of a few prompts with diffusers, in float32 on the CPU, with the settings of pixstage.json
+and noise from torch.Generator("cpu").manual_seed(0). Tests compare pixstage's pictures with them.
 
   python reference_pictures.py ../tests/models/pixstage-emoji/reference
 """

@@ -11,7 +11,7 @@ START = time.time()
 
 
 class OutOfTime(Exception):
-    """This command must end; the next one goes on from the checkpoints."""
+    """Raised if this command must end. The next command continues from the checkpoints."""
 
 
 class Session:
@@ -29,7 +29,7 @@ class Session:
             torch.cuda.set_device(self.device)
             torch.backends.cudnn.benchmark = True
             torch.set_float32_matmul_precision("high")
-            torch._dynamo.config.recompile_limit = 64   # the stages call one block in several modes
+            torch._dynamo.config.recompile_limit = 64   # the stages call the same block in several modes
         if self.processes > 1:
             distributed.init_process_group("nccl" if self.cuda else "gloo")
         self.compiles = compiles and self.cuda
@@ -47,7 +47,7 @@ class Session:
         return os.path.join(self.folder, *parts)
 
     def own(self, name):
-        """The name of a file that each process has for itself."""
+        """The name of a file of which each process has its own."""
         return f"{self.number}_{name}"
 
     def has(self, name):
@@ -75,7 +75,7 @@ class Session:
         os.replace(self.path(name + ".tmp"), self.path(name))
 
     def save_shared(self, value, name):
-        """What all processes have alike, written by the first; all go on once it is there."""
+        """A value that all processes share. The first process writes it, and the others wait for it."""
         if self.first:
             self.save(value, name)
         if self.processes > 1:
@@ -85,7 +85,7 @@ class Session:
         return torch.load(self.path(name), map_location=self.device, weights_only=False)
 
     def average(self, tensors):
-        """Put the mean over all processes in place of each tensor."""
+        """Replaces each tensor by its mean over all processes."""
         if self.processes == 1:
             return
         flat = torch.cat([t.flatten() for t in tensors])
@@ -94,7 +94,7 @@ class Session:
         torch._foreach_copy_(tensors, [part.view_as(t) for part, t in zip(parts, tensors)])
 
     def agreed(self, value):
-        """The first process's value of a number, for all."""
+        """Returns the first process's value of a number in all processes."""
         if self.processes == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=self.device)
@@ -102,7 +102,7 @@ class Session:
         return shared.item()
 
     def ends_within(self, seconds):
-        """All processes must ask, and get one answer."""
+        """Every process must call this, and all get the same answer."""
         return bool(self.stop_after) and self.agreed(time.time() - START) > self.stop_after - seconds
 
     def synchronise(self):
@@ -113,5 +113,5 @@ class Session:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.cuda)
 
     def compiled(self, function):
-        """The function compiled, where that is on; without compilation it is slower and otherwise the same."""
+        """The function, compiled if compilation is on. Without compilation it is only slower."""
         return torch.compile(function, dynamic=False) if self.compiles else function

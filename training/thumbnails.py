@@ -1,4 +1,4 @@
-"""Makes the thumbnails of training drawings that the tests hold generated pictures against.
+"""Makes thumbnails of training drawings, with which the tests compare generated pictures.
 
 All drawings of the emoji that the sample prompts name, and every sixteenth of the others, each cropped to what is drawn, on
 white, 32 x 32 pixels, in one picture with their names beside it.
@@ -45,7 +45,7 @@ def on_white(pack, picture):
 
 
 def thumbnail(picture):
-    """What is drawn, in the middle of a white square, averaged to SIDE x SIDE pixels."""
+    """The drawing without its margins, centred on a white square and averaged to SIDE x SIDE pixels."""
     drawn = (255 - np.asarray(picture)).max(-1) > 24
     rows, columns = np.where(drawn.any(1))[0], np.where(drawn.any(0))[0]
     left, top, right, bottom = (int(v) for v in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))

@@ -18,7 +18,7 @@ from checkpoint import read_config, read_network
 from diffusion import Schedule, predict
 from pictures import MODEL, read_captions
 
-# self-attention, the outputs of both attentions, and the feed-forward: how things look, rather than what words mean
+# self-attention, the outputs of both attentions, and the feed-forward: they decide how things look, not what words mean
 TARGETS = ["attn1.to_q", "attn1.to_k", "attn1.to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
 
 

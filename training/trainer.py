@@ -1,4 +1,4 @@
-"""What all stages share: optimisers, averaged weights, wall-clock budget, checkpoints."""
+"""The parts that all stages share: optimisers, averaged weights, wall-clock budget, checkpoints."""
 import contextlib
 import math
 import time
@@ -10,7 +10,7 @@ from muon import Muon
 
 
 def rate_at(share, warm=0.02, floor=0.01):
-    """Learning rate factor at a share of the budget: up, then down in a straight line."""
+    """Learning rate factor at a share of the budget: a linear rise, then a linear fall."""
     if share < warm:
         return share / warm
     return floor + (1 - floor) * max(0.0, (1 - share) / (1 - warm))
@@ -18,8 +18,7 @@ def rate_at(share, warm=0.02, floor=0.01):
 
 class Trainer:
     def __init__(self, session, name, networks, seconds, lr, muon_lr, is_hidden, ema, seed):
-        """networks: {name: module}, of which the parameters that require a gradient are trained. is_hidden: whether a
-        matrix of this name is Muon's; AdamW has the rest."""
+        """networks: {name: module}, of which the parameters that require a gradient are trained. is_hidden: whether Muon trains the matrix of this name; AdamW trains the rest."""
         self.session, self.name, self.seconds, self.decay = session, name, seconds, ema
         self.named = {f"{n}.{k}": p for n, net in networks.items() for k, p in net.named_parameters() if p.requires_grad}
         self.params = list(self.named.values())
@@ -34,7 +33,7 @@ class Trainer:
         session.say(f"{name}: {sum(p.numel() for p in hidden)} parameters with Muon, "
                     f"{sum(p.numel() for p in other)} with AdamW")
         self.resume()
-        # every process draws its own pictures, and other ones after each resumption
+        # each process draws pictures of its own, and draws new ones after each resumption
         random = np.random.SeedSequence([self.seed, session.number, self.step]).generate_state(1)
         self.generator = torch.Generator(session.device).manual_seed(int(random[0]))
 

@@ -31,7 +31,7 @@ def load_pipeline(few_steps):
 
 
 def load_both(part, variant=None):
-    """A part of the model as the reference loads it, and as networks/ does, from the same files."""
+    """A part of the model, loaded from the same files by the reference and by networks/."""
     options = {} if part != "transformer" else dict(variant=variant)
     reference, info = REFERENCES[part].from_pretrained(
         MODEL, subfolder=part, dtype=torch.float32, output_loading_info=True, **options)

@@ -133,7 +133,7 @@ export class FolderStore implements RunStore {
 
   async keepResult(key: string, record: StageRecord): Promise<void> {
     const makers = Object.values(record.outputs).map(async (id) => {
-      // A power cut can lose the maker's record. Only the artifact's provenance is lost with it.
+      // A power cut can lose the record of the maker. Then only the artifact's provenance is lost.
       if (!await this.madeBy(id)) await this.#write(this.#path("makers", id), { key }, { flush: false });
     });
     await Promise.all([

@@ -7,8 +7,8 @@ import type { StageRecord } from "./stage_record.ts";
 import type { RunStore, StoredArtifact, StoreReadOptions } from "./store.ts";
 
 /**
- * A store in S3 with a local folder of copies of what was read and written here. The bucket determines the
- * content. The folder saves downloads, and can lose files at any time.
+ * A store in S3 with a local folder that keeps copies of the artifacts read and written here. The bucket
+ * determines the content. The folder saves downloads, and can lose files at any time.
  */
 export class MirroredStore implements RunStore {
   readonly #bucket: S3Store;

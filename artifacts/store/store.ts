@@ -50,7 +50,7 @@ export interface ArtifactStore {
   delete(id: string): Promise<void>;
 }
 
-/** Keeps the results of stages, by a key that stands for everything that determines the result. */
+/** Keeps the results of stages by key. The key is a digest of everything that determines the result. */
 export interface ResultIndex {
   /** Returns the result under a key, or `undefined` if there is none. */
   result(key: string, options?: StoreReadOptions): Promise<StageRecord | undefined>;

@@ -49,7 +49,10 @@ const EXCEPTIONS: readonly string[] = bothSpellings("NO_PROXY");
 /** Text shown instead of a secret. */
 const SET = "(set)";
 
-/** Returns the variables that are set. `(set)` stands for a secret, and addresses carry no credentials. */
+/**
+ * Returns the variables that are set. `(set)` stands in for secrets, and credentials are removed from
+ * addresses.
+ */
 export function shownEnvironment(): Readonly<Record<string, string>> {
   const { env } = process;
   const proxies = PROXIES.some((name) => env[name]) ? [...PROXIES, ...EXCEPTIONS] : [];

@@ -43,7 +43,7 @@ export interface TrialRun {
   readonly model: string;
   /** Predicted peak of resident memory in bytes. */
   readonly predictedPeak?: number;
-  /** Why the run would be refused. */
+  /** The reason why the run would be refused. */
   readonly fault?: string;
 }
 

@@ -47,7 +47,7 @@ export interface HttpExecutorOptions {
    */
   readonly silenceMs?: number | undefined;
   /**
-   * Maximum number of attempts per request if nothing comes back or the server is busy.
+   * Maximum number of attempts per request if the server is busy or does not answer.
    *
    * @default {3}
    */

@@ -74,7 +74,7 @@ export class InlineExecutor implements Executor {
       [port, prepared.outputs?.[port] ?? { kind, shapes: {}, metadata: {} }] as const
     );
     return {
-      // Devices differ in the last digits of what they compute with weights.
+      // The last digits of results that depend on weights differ between devices.
       identity: numerics === undefined || weights.length === 0 ? identity : { ...identity, numerics },
       weights,
       outputs: Object.fromEntries(outputs),

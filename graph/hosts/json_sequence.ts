@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * JSON text sequences: a record separator before each text, and a line feed after it. Output that a library
- * prints to the same stream can appear between texts. Source: RFC 7464.
+ * JSON text sequences: a record separator before each text, and a line feed after it. A library may print to
+ * the same stream between texts. Source: RFC 7464.
  *
  * @module
  */

@@ -194,8 +194,7 @@ async function receive(
 }
 
 /**
- * Sends an artifact. A store that cannot take it because it is full does not stop the stage; the executor
- * warns about it.
+ * Sends an artifact. If the store is full and cannot take it, the stage goes on and the executor warns.
  */
 async function give(
   made: MadeByStage,

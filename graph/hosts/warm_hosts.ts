@@ -3,8 +3,8 @@
 import type { HostConnection } from "./host_connection.ts";
 
 /**
- * Minimum number of milliseconds that a host waits after it has only prepared stages. A run is likely to
- * follow its check.
+ * Minimum number of milliseconds for which an idle host is kept that has only prepared stages, because a run
+ * is likely to follow its check.
  */
 const CHECKED_MS = 30_000;
 
@@ -68,8 +68,8 @@ export class WarmHosts {
   }
 
   /**
-   * Returns a host that has prepared a stage to the idle ones. The other hosts, which may have weights in
-   * memory, are taken before it to run a stage.
+   * Returns a host to the idle hosts after it has prepared a stage. Hosts that may have weights in memory are
+   * preferred to it for running stages.
    */
   prepared(host: HostConnection): void {
     this.#idle.unshift(host);

@@ -120,7 +120,7 @@ export async function openCheckpoint(
   };
 }
 
-/** Returns an error that explains what a folder without `model_index.json` is. */
+/** Returns the error for a folder without `model_index.json`. It says what the folder contains instead. */
 async function noCheckpoint(source: CheckpointSource): Promise<CheckpointError> {
   const names = await source.list("");
   const holds = await Promise.all(names.map((name) => source.exists(`${name}/${INDEX_FILE}`)));

@@ -79,7 +79,7 @@ function predictPeak(
     heldBytes(facts, residency, precision);
 }
 
-/** Returns the bytes of the weights in memory: the mapped file. */
+/** Returns the number of bytes of the mapped weights. */
 function heldBytes(facts: LayeredFacts, residency: Residency, requested: Precision): number {
   const precision = requested === "int8" ? "int8-blocks" : requested;
   const layer = precisionBytes(facts.layerBytes, facts, precision, FLOAT32_BYTES);

@@ -100,7 +100,8 @@ export class JobRun {
   }
 
   /**
-   * Whether another run is about to make a result that this run also needs and can then read from the store.
+   * Whether another run is computing a result that this run also needs. This run can then read the result
+   * from the store.
    */
   shouldWaitFor(other: JobRun): boolean {
     const theirs = new Set(other.#prompts.values());

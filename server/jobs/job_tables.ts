@@ -111,7 +111,8 @@ export class JobTables {
   }
 
   /**
-   * Lists jobs, the newest first. Returns up to the limit, or fewer if the jobs are large, but at least one.
+   * Lists jobs, the newest first. Returns at least one job, and at most as many as the limit; fewer if the
+   * jobs are large.
    *
    * @param query The query.
    * @param newer Jobs by id whose rows are outdated.

@@ -88,7 +88,7 @@ export function migrate(database: DatabaseSync): void {
     );
   }
   database.function("search_text", (job) => searchText(jsonOf(job)));
-  // An up-to-date file must open without a write, because the disk may be full.
+  // Opening an up-to-date file must not write, because the disk may be full.
   if (version < MIGRATIONS.length) {
     transaction(database, () => {
       for (const statement of MIGRATIONS.slice(version).flat()) database.prepare(statement).run();

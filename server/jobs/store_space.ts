@@ -57,7 +57,7 @@ export class StoreSpace {
     this.#results = results;
   }
 
-  /** The reason why runs have to wait; `undefined` if they need not. */
+  /** The reason why runs have to wait; `undefined` if they do not. */
   get fault(): FileError | undefined {
     return this.#wanted?.fault;
   }

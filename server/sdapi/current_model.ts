@@ -23,7 +23,7 @@ export class CurrentModel {
    * @param name Its name.
    * @param param The request field that contains the name.
    * @returns Its name.
-   * @throws {ApiError} 404 if it is not served.
+   * @throws {ApiError} 404 if the server does not offer it.
    */
   find(name: string, param: string): string {
     return findModel(this.#models, name, param).name;

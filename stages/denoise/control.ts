@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * ControlNets: a network next to the transformer makes a denoising follow a picture.
+ * ControlNets: networks beside the transformer that make denoising follow a picture.
  *
  * @module
  */

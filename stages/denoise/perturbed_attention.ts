@@ -36,8 +36,8 @@ export const pagParameters = {
   /** Regular expressions that are searched for in the names of self-attentions. The default is "blocks.1". */
   pagLayers: z.array(pattern).max(64).optional(),
   /**
-   * How much the scale falls with each timestep from 1000 down, to 0 at the lowest. The default is not to
-   * fall.
+   * Amount by which the scale falls with each timestep below 1000, down to 0. The default is 0: the scale
+   * does not fall.
    */
   pagAdaptiveScale: z.number().nonnegative().optional(),
 };
@@ -49,7 +49,7 @@ export type PagParameters = z.infer<z.ZodObject<typeof pagParameters>>;
 export interface PerturbedAttention {
   /** Scale of the guidance. */
   readonly scale: number;
-  /** How much the scale falls with each timestep from 1000 down. */
+  /** Amount by which the scale falls with each timestep below 1000. */
   readonly adaptiveScale: number;
   /** Names of the perturbed self-attentions. */
   readonly layers: readonly string[];

@@ -137,7 +137,7 @@ export const denoisePartStage: Stage = defineStage({
   },
 });
 
-/** A denoising that is ready to run. Only the form of its output is open. */
+/** A prepared denoising run. Each stage decides only in which form it returns the output. */
 interface PreparedDenoise {
   readonly prepared: {
     readonly identity: JsonObject;

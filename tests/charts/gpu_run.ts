@@ -6,7 +6,7 @@
 
 import type { RunTimeline } from "../../charts/memory_timeline.ts";
 
-/** A run on a GPU, with a name that markup would misread. */
+/** A run on a GPU, with a name that must be escaped in markup. */
 export const GPU_RUN: RunTimeline = {
   title: "PixArt-XL-2-1024-MS, 1024 × 1024, 20 steps",
   subtitle: "peak 3.1 GB, predicted 3.4 GB",

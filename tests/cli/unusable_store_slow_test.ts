@@ -119,7 +119,7 @@ for (const [name, homeIn] of HOMES) {
           (await runAtHome(folder, env, "serve", "--port", "0")).stderr,
           /^error: Cannot write ".*pixstage.store" because .*The server needs this folder for jobs and artifacts: .*--store\n$/,
         );
-        // Otherwise the folder cannot be removed.
+        // Without this, the folder could not be removed.
         await chmod(join(folder, "home"), 0o755);
       }),
   }));

@@ -1,5 +1,5 @@
 /**
- * Lets `console.assert` throw, so that a wrong example in a document or a docstring fails its test. The task
+ * Makes `console.assert` throw, so that a wrong example in a document or a docstring fails its test. The task
  * `test` loads this module before all tests.
  *
  * @module

@@ -38,8 +38,12 @@ export interface ShellCommand {
 
 /** Checks each command of a block. */
 export async function checkCommands(code: string): Promise<ShellCommand[]> {
-  const lines = code.replace(/\\\n\s*/g, "").split("\n").filter((line) => !/^\s*(#|$)/.test(line));
-  return await Promise.all(lines.map(checkCommand));
+  return await Promise.all(commandsOf(code).map(checkCommand));
+}
+
+/** Returns the commands of a block, each on one line, without the comments before them. */
+export function commandsOf(code: string): string[] {
+  return code.replace(/\\\n\s*/g, "").split("\n").filter((line) => !/^\s*(#|$)/.test(line));
 }
 
 async function checkCommand(line: string): Promise<ShellCommand> {
@@ -128,7 +132,7 @@ function silence(command: Command): void {
   for (const subcommand of command.commands) silence(subcommand);
 }
 
-/** Returns the complaint about a file of the repository that a command names, but that does not exist. */
+/** Returns an error message if a command names a file of the repository that does not exist. */
 function missingFile(args: readonly string[]): string | undefined {
   const file = args.flatMap((word) => word.split("=")).find((part) =>
     part.startsWith("examples/") && !existsSync(join(ROOT, part))

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { CHROMIUM, launchBrowser } from "../chromium.ts";
 import { needing } from "../needing.ts";
+import { documentBlocks } from "./code_blocks.ts";
 
 const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
 const SITE = join(DOCS, ".vitepress/dist");
@@ -23,7 +24,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 
-/** Opens the built site in a browser, which must ask no other server for anything. */
+/** Opens the built site in a browser, and asserts that the browser contacts no other server. */
 async function withSite(use: (page: Page, url: string) => Promise<void>): Promise<void> {
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
     const { pathname } = new URL(url);
@@ -47,6 +48,17 @@ async function withSite(use: (page: Page, url: string) => Promise<void>): Promis
   } finally {
     await browser.close();
   }
+}
+
+/** Returns the number of diagrams in each page of `docs/` that has any. */
+function diagrams(): Map<string, number> {
+  const sources = documentBlocks().filter(({ file, language }) =>
+    file.startsWith("docs/") && language === "mermaid"
+  );
+  assert.ok(sources.length > 0);
+  return new Map(
+    sources.map(({ file }) => [file, sources.filter((source) => source.file === file).length]),
+  );
 }
 
 Deno.test(needing(CHROMIUM, {
@@ -73,8 +85,10 @@ Deno.test(needing(CHROMIUM, {
       await page.locator("#localsearch-list a").first().click();
       await page.locator("h1").first().waitFor();
       assert.match(page.url(), /\/\w+\.html/);
-      await page.goto(`${url}/how_it_works.html`);
-      assert.equal(await page.locator(".diagram svg").count(), 5);
+      for (const [file, count] of diagrams()) {
+        await page.goto(`${url}/${file.replace(/^docs\//, "").replace(/md$/, "html")}`);
+        assert.equal(await page.locator(".diagram svg").count(), count, file);
+      }
       await page.goto(`${url}/api/pixstage/interfaces/GenerateRequest.html`);
       await page.getByText("What the pictures show.").first().waitFor();
       await page.goto(`${url}/source/stage.ts.html`);

@@ -11,7 +11,7 @@ import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
 import { onSmallDisk, SMALL_DISKS, type SmallDisk } from "./small_disk.ts";
 import { needing } from "../needing.ts";
 
-/** Defines a test on a separate disk. */
+/** Defines a test that has a separate disk. */
 function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Promise<void>): void {
   Deno.test(needing(SMALL_DISKS, { name, fn: () => onSmallDisk(megabytes, test) }));
 }

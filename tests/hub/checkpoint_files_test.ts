@@ -43,7 +43,7 @@ testOnVariants(
 Deno.test("variants are chosen by the hub's files, not the cache's", async () => {
   await withVariants({ [TRANSFORMER]: "renamed", [VAE]: "copied" }, async (copy) => {
     await withHub(async (hub) => {
-      // The plain autoencoder is in the cache; the hub has it as the variant too.
+      // The cache has the plain autoencoder. The hub also has its variant.
       assert.equal(await fileOf(models(hub), "vae"), VAE);
       const local = models(hub);
       assert.equal(await fileOf(local, "vae", "fp16"), VAE.replace(".safetensors", ".fp16.safetensors"));

@@ -95,7 +95,7 @@ Deno.test("offline, a branch means its former commit until the new one is as com
 Deno.test("sixteen concurrent processes with a cold cache download each file once, and each gets all files", async () => {
   await withHub(async ({ server, cacheDir }) => {
     const processes = 16;
-    // They start together: the hub replies only after it has received a request from all of them.
+    // The processes start together, because the hub replies only after it has received a request from each.
     const allAsked = Promise.withResolvers<void>();
     let asked = 0;
     server.answer = async (path) => {

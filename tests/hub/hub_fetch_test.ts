@@ -51,7 +51,7 @@ Deno.test("hubFetch() gives up stalled connections, and the download continues",
 
     server.intercept = () => new Promise((answer) => setTimeout(() => answer(new Response("late")), 400));
     const late = resolve("org/tiny", { stallTimeout: 100, tries: 2, revision: "other" });
-    await assert.rejects(late, { code: "unreachable", message: /nothing came for 0.1 s/ });
+    await assert.rejects(late, { code: "unreachable", message: /the server sent nothing for 0.1 s/ });
   }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512"), other: tinyCheckpoint("tiny-lcm") } } });
 });
 

@@ -137,11 +137,11 @@ Deno.test("a silent hub is tried once if there is a cached copy, otherwise three
     await fileOf(models(hub), "vae");
     const html = new Response("<html>Log in first</html>", { headers: { "Content-Type": "text/html" } });
     const silences: readonly [answer: NonNullable<HubServer["answer"]>, told: RegExp][] = [
-      [(_path, request) => silence(request), /is unreachable \(nothing came for 0\.2 s\)/],
+      [(_path, request) => silence(request), /is unreachable \(the server sent nothing for 0\.2 s\)/],
       // The reply starts, then stalls.
       [
         () => new Response(new ReadableStream({ start: (body) => body.enqueue(new Uint8Array([123])) })),
-        /nothing came/,
+        /sent nothing/,
       ],
       [() => html.clone(), /does not answer like a hub: .*HF_ENDPOINT.*login/],
     ];

@@ -24,7 +24,7 @@ def draw_prompt(rng: random.Random) -> str:
 
 
 def draw_size(rng: random.Random, is_small: bool) -> dict:
-    """Sizes without binning are small; those with it are rare, as the sizes of training are large."""
+    """Sizes without binning are small. Sizes with binning are rare, because the sizes of training are large."""
     if is_small or rng.random() < 0.97:
         size = {"height": 16 * rng.randint(2, 9), "width": 16 * rng.randint(2, 9)}
         return {**size, "use_resolution_binning": False}
@@ -32,7 +32,7 @@ def draw_size(rng: random.Random, is_small: bool) -> dict:
 
 
 def draw_scheduler(rng: random.Random, own: str) -> tuple[dict, dict]:
-    """A scheduler that replaces the checkpoint's, where one does, and the schedule of the run."""
+    """The schedule of the run, and the scheduler if one replaces the checkpoint's."""
     if rng.random() < 0.3:
         schedulers, name, config = {}, own, {}
     else:
@@ -51,7 +51,7 @@ def draw_scheduler(rng: random.Random, own: str) -> tuple[dict, dict]:
 
 
 def draw_pipeline(rng: random.Random, checkpoints: dict[str, str]) -> dict:
-    """What loads a pipeline, and what it is called with."""
+    """The arguments that load a pipeline, and those of its call."""
     checkpoint = rng.choice(tuple(checkpoints))
     schedulers, schedule = draw_scheduler(rng, checkpoints[checkpoint])
     prompts = [draw_prompt(rng) for _ in range(rng.choice((1, 1, 1, 1, 2)))]
@@ -65,5 +65,5 @@ def draw_pipeline(rng: random.Random, checkpoints: dict[str, str]) -> dict:
         call["clean_caption"] = False
     if rng.random() < 0.3:
         call["max_sequence_length"] = rng.choice((1, 2, 5, 16, 77, 120, 300))
-    # As text: JavaScript's numbers do not hold all seeds.
+    # As text, because JavaScript's numbers cannot represent all seeds.
     return {"checkpoint": checkpoint, **schedulers, "call": call, "seed": str(rng.getrandbits(rng.choice((8, 32, 63))))}

@@ -104,13 +104,13 @@ LARGEST_SIGMA = {"EulerDiscreteScheduler": 80.0}
 
 
 def draw_configuration(rng: random.Random, name: str) -> dict:
-    """Options that differ from the defaults; how many is drawn too."""
+    """Options that differ from the defaults. Their number is random too."""
     share = rng.choice((0.0, 0.1, 0.2, 0.3, 0.5))
     config = {key: rng.choice(values) for key, values in OPTIONS[name].items() if rng.random() < share}
     if "num_train_timesteps" in OPTIONS[name] and "beta_start" in OPTIONS[name] and rng.random() < 0.03:
         count = rng.randint(20, 120)
         config |= {"num_train_timesteps": count, "trained_betas": sorted(rng.uniform(1e-4, 0.05) for _ in range(count))}
-    # Of spacings that exclude one another, most draws keep one.
+    # Spacings exclude one another, so most draws keep only one.
     spacings = [key for key in (*SIGMAS, "use_lu_lambdas", "use_flow_sigmas") if config.get(key)]
     for key in rng.sample(spacings, max(len(spacings) - 1, 0)) if rng.random() < 0.8 else ():
         config[key] = False
@@ -121,7 +121,7 @@ def draw_configuration(rng: random.Random, name: str) -> dict:
 
 
 def draw_run(rng: random.Random, name: str, config: dict) -> dict:
-    """A number of steps, or timesteps, or sigmas; and what else the run says."""
+    """A number of steps, timesteps or sigmas, and the other arguments of the run."""
     count = config.get("num_train_timesteps", 1000)
     run: dict = {"steps": rng.choice((1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 20))}
     kind = rng.random()
@@ -138,6 +138,6 @@ def draw_run(rng: random.Random, name: str, config: dict) -> dict:
         run["mu"] = rng.choice((0.7, 0.2, 1.3, -0.4))
     if name == "DDIMScheduler" and rng.random() < 0.5:
         run["eta"] = rng.choice((0.3, 1.0, round(rng.random(), 3)))
-    if name == "TCDScheduler":  # Its own default is not that of the pipelines.
+    if name == "TCDScheduler":  # The scheduler's own default differs from that of the pipelines.
         run["eta"] = rng.choice((0.0, 0.3, 1.0, round(rng.random(), 3)))
     return run

@@ -62,7 +62,7 @@ with tempfile.TemporaryDirectory() as folder, torch.no_grad():
     path = {name: f"{folder}/{name}.safetensors" for name in
             ("embeds", "latents", "image", "their_embeds", "their_latents", "image_2", "image_3")}
 
-    # Everything in one place, on both sides.
+    # Each side runs all stages by itself.
     pixstage(PROMPT, "--save-embeds", path["embeds"], "--save-latents", path["latents"], "--save-tensor", path["image"],
              "-o", f"{folder}/picture.png")
     ours = load_file(path["image"])["image"]
@@ -70,15 +70,15 @@ with tempfile.TemporaryDirectory() as folder, torch.no_grad():
     theirs = decode(their_latents)
     report("all in pixstage, all in diffusers", ours, theirs)
 
-    # Encoded here, denoised and decoded there.
+    # pixstage encodes, and diffusers denoises and decodes.
     embeddings = load_file(path["embeds"])
     report("encoded in pixstage, finished in diffusers",
            decode(pipe(negative_prompt=None, generator=noise(), **embeddings, **call).images), theirs)
 
-    # Denoised here, decoded there.
+    # pixstage denoises, and diffusers decodes.
     report("denoised in pixstage, decoded in diffusers", decode(load_file(path["latents"])["latents"]), theirs)
 
-    # Encoded there, denoised and decoded here. `encode_prompt` does not clean unless it is told to.
+    # diffusers encodes, and pixstage denoises and decodes. `encode_prompt` cleans captions only on request.
     names = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
     encoded = pipe.encode_prompt(PROMPT, do_classifier_free_guidance=options.guidance > 1, clean_caption=True)
     save_file({name: value.contiguous() for name, value in zip(names, encoded) if value is not None},
@@ -86,7 +86,7 @@ with tempfile.TemporaryDirectory() as folder, torch.no_grad():
     pixstage("--load-embeds", path["their_embeds"], "--save-tensor", path["image_2"], "-o", f"{folder}/picture.png")
     report("encoded in diffusers, finished in pixstage", load_file(path["image_2"])["image"], theirs)
 
-    # Denoised there, decoded here.
+    # diffusers denoises, and pixstage decodes.
     save_file({"latents": their_latents.contiguous()}, path["their_latents"])
     pixstage("--load-latents", path["their_latents"], "--save-tensor", path["image_3"], "-o", f"{folder}/picture.png")
     report("denoised in diffusers, decoded in pixstage", load_file(path["image_3"])["image"], theirs)

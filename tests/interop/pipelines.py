@@ -107,7 +107,7 @@ def in_float64(recorder: Recorder, subject: dict) -> dict:
 
 
 def with_exact_roots(recorder: Recorder, subject: dict) -> dict:
-    """The run with square roots rounded correctly, as torch's vector code does not; under zero terminal SNR that tells."""
+    """The run with square roots rounded correctly, as torch's vector code does not; under zero terminal SNR this matters."""
     root = torch.Tensor.sqrt
     torch.Tensor.sqrt = lambda tensor: torch.from_numpy(np.asarray(np.sqrt(tensor.numpy())))
     try:

@@ -80,8 +80,8 @@ export function decidesTimestep(run: Run, scheduler: Scheduler, theirs: readonly
 }
 
 /**
- * Returns whether the last bit of a noise level can decide a timestep: levels are spaced directly, and one is at
- * the edge between two whole timesteps.
+ * Returns whether the last bit of a noise level can decide a timestep: levels are spaced directly, and one is
+ * at the edge between two whole timesteps.
  *
  * @param run The run.
  * @param scheduler The run's schedule in pixstage.
@@ -98,9 +98,9 @@ export function canDecideTimestep(run: Run, scheduler: Scheduler): boolean {
 const ROUNDED_SQUARES = 2 ** -20;
 
 /**
- * Returns whether timesteps only differ halfway down ancestral steps, and within the rounding error. Such a
- * level is the logarithmic mean of a step's start and of the square root of `next² - up²`, about `next⁴ /
- * level²`.
+ * Returns whether timesteps differ only at the halfway points of ancestral steps, and only within the
+ * rounding error. Such a level is the logarithmic mean of a step's start and of the square root of `next² -
+ * up²`, about `next⁴ / level²`.
  *
  * @param run The run.
  * @param scheduler The run's schedule in pixstage.

@@ -19,7 +19,7 @@ HALF_ULP = 2.0 ** -24
 
 
 def packed(values) -> str:
-    """Numbers that JSON cannot hold are among them, so that the bytes of float64 are written."""
+    """JSON cannot represent some of the numbers, so the bytes of float64 are written."""
     return base64.b64encode(np.asarray(values, dtype="<f8").tobytes()).decode()
 
 
@@ -54,7 +54,7 @@ def lay_out(name: str, config: dict, run: dict):
 
 
 def follow(scheduler, seed: int, run: dict, adjust=lambda tensor: tensor) -> dict:
-    """Steps along the schedule; `adjust` changes how values are held, not what they are."""
+    """Steps along the schedule; `adjust` changes the representation of values, not the values."""
     rng = np.random.default_rng(seed)
     start = normal(rng)
     outputs, drawn, samples, inputs = [], [], [], []

@@ -60,7 +60,7 @@ export class RedisServer implements AsyncDisposable {
   /**
    * Starts a server.
    *
-   * @param flush When the file is flushed to the disk. Redis's default is `everysec`.
+   * @param flush How often Redis flushes its file to the disk. Redis's own default is `everysec`.
    */
   static async start(flush: "always" | "everysec" = "always"): Promise<RedisServer> {
     const server = new RedisServer(await Deno.makeTempDir({ prefix: "pixstage-redis-" }), flush);

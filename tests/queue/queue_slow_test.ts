@@ -275,7 +275,7 @@ Deno.test(needing(REDIS, {
     const more = await place.walkers(3);
     const { code, message } = await failure(place.run({ poison: { stage: "poison", parameters: {} } }));
     assert.equal(code, "too_many_attempts");
-    assert.match(message, /3 workers died at the same point of it/);
+    assert.match(message, /3 workers died at the same point/);
     assert.equal([worker!, ...more].filter((one) => !one.isOver).length, 1);
   },
 }));

@@ -132,7 +132,7 @@ Deno.test("a starred job outlives the history's limit and every clean-up, also b
     }
     const artifacts = Object.values(kept.artifacts).map(({ id }) => id);
     {
-      // A restarted server collects garbage, and still knows the stars.
+      // A restarted server collects garbage, and still knows which jobs are starred.
       await using server = await serving({ store: folder, storeMaxAgeMs: 0 });
       await delay(300);
       for (const id of artifacts) assert(await store.has(id), id);

@@ -116,7 +116,7 @@ Deno.test("OpenAI's client can use LoRAs and a ControlNet in generations and edi
     },
   ];
   for (const way of [generate, edited]) {
-    // A form contains strings, and lists as JSON.
+    // A form contains strings; lists in it are JSON.
     const asForm = (fields: object) =>
       way === generate ? fields : Object.fromEntries(
         Object.entries(fields).map((

@@ -24,7 +24,7 @@ Deno.test("names that every object inherits work like other names for fields, no
     assert.equal(image.status, 200, JSON.stringify(body));
     assert.deepEqual(body.warnings, [`Parameter ${name} is unknown and was ignored`]);
 
-    // 2. As a node, which runs.
+    // 2. As the name of a node, which runs.
     const nodes = {
       [name]: { stage: "encode", parameters },
       denoise: {

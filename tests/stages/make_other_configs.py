@@ -1,4 +1,4 @@
-"""Writes other_configs.json: what diffusers and transformers give with configurations that no tiny checkpoint has.
+"""Writes other_configs.json: results of diffusers and transformers with configurations that no tiny checkpoint has.
 
 Made with diffusers 0.42.1, transformers 5.24, torch 2.13.0 (CPU) by `python make_other_configs.py`. The weights are those
 of tiny-alpha-512, cut and renamed as the configuration needs it. `limit` is five times the difference between the same run
@@ -20,7 +20,7 @@ checkpoint = here.parent / "goldens/checkpoints/tiny-alpha-512"
 TEXT_WIDTH = 32
 TRANSFORMERS = [{"activation_fn": "gelu"}, {"caption_channels": None, "cross_attention_dim": TEXT_WIDTH}]
 NAMES = ["gated-silu", "gated-relu", "gated-gelu_new", "relu", "silu", "gelu", "gelu_new"]
-# What transformers saves beside the name wins over it.
+# The settings that transformers saves beside the name take precedence over it.
 FEED_FORWARDS = [{"feed_forward_proj": name, "dense_act_fn": None, "is_gated_act": None} for name in NAMES]
 FEED_FORWARDS += [
     {"feed_forward_proj": "gated-silu", "dense_act_fn": "relu", "is_gated_act": True},

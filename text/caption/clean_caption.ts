@@ -120,7 +120,7 @@ function unquotePlus(text: string): string {
   });
 }
 
-/** Splits a text that many hyphens or underscores join. */
+/** Splits a text whose words are joined by many hyphens or underscores. */
 function splitJoinedWords(text: string): string {
   return (text.match(/[-_]/g)?.length ?? 0) > 3 ? text.replace(/[-_]/g, " ") : text;
 }

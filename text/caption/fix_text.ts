@@ -39,7 +39,8 @@ const LIGATURES: Readonly<Record<string, string>> = {
 const LIGATURE = new RegExp(`[${Object.keys(LIGATURES).join("")}]`, "g");
 
 /**
- * Resolves one reference that ends in a semicolon; also names in capitals that HTML only knows in lower case.
+ * Resolves one reference that ends in a semicolon. Accepts names in capitals too, even if HTML defines them
+ * only in lower case.
  */
 function unescapeReference(reference: string): string {
   if (reference.startsWith("&#")) {

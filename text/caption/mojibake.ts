@@ -34,7 +34,7 @@ const ACCENTED = LOWER_ACCENTED + UPPER_ACCENTED;
 const SYMBOLS = BOX + OPENING + CLOSING + CURRENCY + NUMERIC + LAW;
 const ARABIC_PAIR = `[ØÙ][${COMMON}${CURRENCY}${BAD}${NUMERIC}${OPENING}ŸŠ®°µ»]`;
 
-/** Sequences that hardly ever occur outside of misread text. */
+/** Sequences that hardly ever occur except in misread text. */
 const UNLIKELY: RegExp = pythonRegExp([
   `[${C1}]`,
   `[${BAD}${ACCENTED}${SYMBOLS}][${BAD}]`,

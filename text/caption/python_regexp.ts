@@ -55,7 +55,7 @@ export function pythonRegExp(source: string, flags = ""): RegExp {
   return new RegExp(translated, `u${flags}`);
 }
 
-/** The end is tried once per run of white space instead of at each of its characters. */
+/** Tries to match the end once per run of white space, instead of at each character of the run. */
 const SPACE_AT_ENDS = new RegExp(`^[${SPACE}]+|(?<![${SPACE}])[${SPACE}]+$`, "gu");
 
 /** Removes the characters that `str.strip()` removes. */

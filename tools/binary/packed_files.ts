@@ -1,5 +1,6 @@
 /**
- * A folder packed into two assets of a program: an index, and all contents behind one another, compressed.
+ * A folder that is packed into two assets of a program: an index, and the compressed contents of all files in
+ * sequence.
  *
  * @module
  */

@@ -43,8 +43,8 @@ const NOT_NEEDED = [
 ];
 
 /**
- * A dependency that only Node needs, to call the C library. Without it, memory is returned to the system less
- * eagerly, and locks only exclude other Node processes.
+ * A dependency that only Node needs, to call the C library. Without it, memory is returned to the system
+ * later, and locks exclude only other Node processes.
  */
 const OPTIONAL = { koffi: "3.3.4" };
 

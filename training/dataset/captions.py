@@ -1,4 +1,4 @@
-"""Captions for emoji pictures, made up at random from names, phrases, keywords, colours and style words; lower case."""
+"""Captions for emoji pictures in lower case, composed at random from names, phrases, keywords, colours and style words."""
 import re
 
 COLOUR_OF_WORD = {
@@ -6,7 +6,7 @@ COLOUR_OF_WORD = {
     "blue": "blue", "cyan": "blue", "teal": "blue", "purple": "purple", "violet": "purple", "pink": "pink",
     "brown": "brown", "black": "black", "white": "white", "gray": "gray", "grey": "gray", "silver": "gray",
     "colorful": "", "dark": "black"}
-# what a picture of a colour may still be called
+# other names under which a caption may describe a colour
 NEAR = {
     "red": {"red", "pink", "orange", "brown"}, "orange": {"orange", "brown", "yellow", "red"},
     "yellow": {"yellow", "orange"}, "green": {"green"}, "blue": {"blue", "purple"},
@@ -90,10 +90,10 @@ def some_of(values, count, rng):
 
 
 class Captioner:
-    """Captions for the emoji and styles of a data set. Every method draws from the random generator it is given."""
+    """Captions for the emoji and styles of a data set. Every method draws from the random generator that the caller passes."""
 
     def __init__(self, emoji, styles, main_style, style_named):
-        """style_named: the share of captions of any other style than the main one that name it for certain."""
+        """style_named: the share of captions outside the main style that always name their style."""
         self.emoji, self.styles = emoji, styles
         self.main_style, self.style_named = main_style, style_named
         self.names = [self.names_of(e) for e in emoji]

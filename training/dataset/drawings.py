@@ -24,7 +24,7 @@ WHITE = (1.0, 1.0, 1.0)
 
 
 class Plan:
-    """What every training picture shows: a table with one row per picture (columns as tensors), and its captions."""
+    """The content of every training picture: a table with one row per picture (columns as tensors), and the captions."""
 
     def __init__(self, pack, recipe, seed):
         self.pack, self.recipe, self.rng = pack, recipe, np.random.default_rng(seed)
@@ -88,7 +88,7 @@ class Plan:
         return row
 
     def pair(self):
-        """Two emoji side by side, of one style; a quarter of them twice the same."""
+        """Two emoji of one style side by side. A quarter of the pictures show the same emoji twice."""
         styles = [s for s, pictures in enumerate(self.by_style) if pictures]
         is_main = self.main_style in styles and self.rng.random() < 0.6
         candidates = self.by_style[self.main_style if is_main else self.pick(styles)]
@@ -119,7 +119,7 @@ def per_pixel(values):
 
 
 def recolour(rgb, hue, turn, saturation, value):
-    """Turn the hue of pixels near the main hue; others stay. rgb [B, 3, H, W] in 0..1, hues in degrees, the rest [B]."""
+    """Turn the hue of pixels near the main hue, and keep the others. rgb [B, 3, H, W] in 0..1, hues in degrees, the rest [B]."""
     high, low = rgb.amax(1), rgb.amin(1)
     chroma = high - low
     red, green, blue = rgb.unbind(1)
@@ -169,7 +169,7 @@ def draw(images, columns, rows, size=256, window=None):
 
     is_pair = (row["second"] >= 0)[:, None, None, None]
     first = layer(row["picture"])
-    halved = F.interpolate(F.avg_pool2d(first, 2), size=256)   # no aliasing where a drawing is shown at half its size
+    halved = F.interpolate(F.avg_pool2d(first, 2), size=256)   # avoids aliasing in drawings that are shown at half their size
     at = (row["scale"], row["x"], row["y"], row["mirror"], size, window)
     canvas = place(torch.where(is_pair, halved, first), *at)
     second = place(F.interpolate(F.avg_pool2d(layer(row["second"].clamp(min=0)), 2), size=256),

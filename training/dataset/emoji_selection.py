@@ -48,7 +48,7 @@ def read_phrases(path=os.path.join(os.path.dirname(__file__), "phrases.txt")):
 
 
 def is_wanted(entry):
-    """No flags, tools of writing, most symbols, clocks, families, and no gendered doubles of one person."""
+    """Excludes flags, writing tools, most symbols, clocks, families, and gendered duplicates of one person."""
     group, subgroup, label = entry.get("group"), entry.get("subgroup"), entry["label"].lower()
     if group is None or group in (2, 9) or label in LEFT_OUT:
         return False

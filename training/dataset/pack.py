@@ -32,7 +32,7 @@ def squared(image):
 
 
 def compressed(image):
-    """WebP: lossless where that is small."""
+    """Encodes as WebP, without loss if the result is small."""
     out = io.BytesIO()
     image.save(out, "WEBP", lossless=True, quality=60, method=3)
     if out.tell() > 6000:
@@ -42,7 +42,7 @@ def compressed(image):
 
 
 def read_drawing(path):
-    """(WebP bytes, main colour), or None where the drawing is missing or empty."""
+    """(WebP bytes, main colour), or None if the drawing is missing or empty."""
     if not os.path.exists(path):
         return None
     original = Image.open(path)
@@ -80,7 +80,7 @@ class Pack:
     """A data set in memory: styles, emoji, and the list of pictures."""
 
     def __init__(self, path, limit=0):
-        """limit: only so many pictures, spread over the set."""
+        """limit: maximum number of pictures, taken evenly from the whole set."""
         with open(path, "rb") as f:
             self.bytes = f.read()
         if self.bytes[:8] != MAGIC:

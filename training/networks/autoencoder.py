@@ -52,7 +52,7 @@ class Upsample(nn.Module):
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution, then the way to the next one."""
+    """The residual blocks of one resolution, followed by the change to the next resolution."""
 
     def __init__(self, channels_in, channels, blocks, groups, resample=None):
         super().__init__()
@@ -152,7 +152,7 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def normalise_latents(self, mean, deviation):
-        """Write the latents' statistics per channel into the two 1 x 1 convolutions: what it computes stays the same."""
+        """Fold the latents' statistics per channel into the two 1 x 1 convolutions, without changing the autoencoder's results."""
         n = self.latent_channels
         quant, post = self.quant_conv, self.post_quant_conv
         quant.weight[:n] /= deviation[:, None, None, None]

@@ -19,7 +19,7 @@ class Norm(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Not scaled by the head size, as T5's initial values make up for it."""
+    """Scores are not scaled by the head size, because T5's initial values compensate for it."""
 
     def __init__(self, config, has_bias):
         super().__init__()

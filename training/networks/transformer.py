@@ -169,7 +169,7 @@ class Transformer(nn.Module):
             x = run_block(block, x, context, bias, modulation)
         shift, scale = (self.scale_shift_table[None] + embedded[:, None]).chunk(2, dim=1)
         x = F.layer_norm(x, (self.width,), eps=1e-6) * (1 + scale) + shift
-        with torch.autocast(x.device.type, enabled=False):   # a bfloat16 result would round what is predicted
+        with torch.autocast(x.device.type, enabled=False):   # a bfloat16 result would round the prediction
             x = self.proj_out(x.float())
         p = self.patch
         x = x.view(batch, height // p, width // p, p, p, self.channels_out)

@@ -22,7 +22,7 @@ def edge_loss(difference):
 
 
 def train_autoencoder(session, recipe, config, images, columns, count):
-    """Returns the trained autoencoder with normalised latents, or None when the command must end first."""
+    """Returns the trained autoencoder with normalised latents, or None if the command must end first."""
     device, size = session.device, recipe.vae_window
     torch.manual_seed(recipe.seed)
     autoencoder = Autoencoder(config).to(device, memory_format=torch.channels_last)

@@ -39,7 +39,7 @@ def train_few_step(session, recipe, teacher, text_encoder, batches):
     block, text_block = session.compiled(Block.forward), session.compiled(TextBlock.forward)
 
     def answer(network, latents, timesteps, text, mask):
-        """The network's own idea of the end of the path from these latents."""
+        """The network's prediction of where the path from these latents ends."""
         skip, out = boundary(timesteps)
         velocity = predict(network, latents, timesteps, text, mask, run_block=block)
         return skip * latents + out * schedule.clean(latents, velocity, timesteps)

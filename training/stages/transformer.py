@@ -33,7 +33,7 @@ class Batches:
 
 
 def train_transformer(session, recipe, transformer, text_encoder, batches):
-    """Leaves the averaged weights in the networks. False when the command must end first."""
+    """Leaves the averaged weights in the networks. Returns False if the command must end first."""
     networks = {"transformer": transformer, "text_encoder": text_encoder}
     trainer = Trainer(
         session, "dit", networks, recipe.dit_seconds, recipe.dit_lr, recipe.dit_muon_lr,

@@ -9,8 +9,8 @@ import type { RefObject } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 /**
- * Opens a dialog as soon as it is in the document. An effect after the paint would be too late: a key pressed
- * before it would go to the page behind.
+ * Opens a dialog as soon as it is in the document. An effect after the paint would be too late, because keys
+ * pressed before it would reach the page behind the dialog.
  *
  * @param isShown Whether the dialog is in the document.
  * @returns The ref for the dialog.

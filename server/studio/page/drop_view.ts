@@ -66,7 +66,7 @@ interface ChooserProps {
   readonly onFile: (file: File) => void;
 }
 
-/** A file field for a picture. */
+/** A field that accepts a picture file. */
 export function PictureChooser({ id, label, hint, onFile }: ChooserProps): VNode {
   const onChange = ({ currentTarget }: Event): void => {
     if (!(currentTarget instanceof HTMLInputElement)) return;

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /**
- * Ways to resume from a finished picture: with another decoder, or with other settings from a step on.
+ * Ways to resume from a finished picture: with another decoder, or with other settings for the remaining
+ * steps.
  *
  * @module
  */

@@ -12,7 +12,7 @@ import { type ComponentChildren, h } from "preact";
 type Tag = (strings: TemplateStringsArray, ...values: unknown[]) => ComponentChildren;
 
 /**
- * Converts a template to Preact elements. The cast is needed because the package's types are for another
+ * Converts a template to Preact elements. The cast is needed because the package's types describe another
  * module format.
  */
 export const html: Tag = (htm as unknown as { bind(make: typeof h): Tag }).bind(h);

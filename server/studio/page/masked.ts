@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * A thumbnail of a stored picture, tinted where it is repainted.
+ * A thumbnail of a stored picture. The area to be repainted is tinted.
  *
  * @module
  */

@@ -52,7 +52,7 @@ export function SettingsView({ picture }: { readonly picture: Picture }): VNode 
   ` as VNode;
 }
 
-/** A picture that was started from or followed. */
+/** A picture that the run started from or followed. */
 interface OriginProps {
   readonly name: string;
   readonly artifact: string | undefined;

@@ -98,11 +98,11 @@ Deno.test("a server that accepts connections but never answers is retried, repor
     const options = { silenceMs: 3000, tries: 2, onRetry: (message: string) => told.push(message) };
     const error = await failure(runThrough(server, front, options));
     assert.deepEqual([error.code, error.fault], ["unreachable", "environment"], silent);
-    assert.match(error.message, /nothing came for [\d.]+ s; is its server running\?/);
+    assert.match(error.message, /the server sent nothing for [\d.]+ s; is its server running\?/);
     assert.equal(asked, 2, silent);
     assert.match(
       told.at(-1) ?? "",
-      /^127\.0\.0\.1:\d+ does not answer: nothing came for [\d.]+ s\. Trying again \(2 of 2\)$/,
+      /^127\.0\.0\.1:\d+ does not answer: the server sent nothing for [\d.]+ s\. Trying again \(2 of 2\)$/,
     );
   }
   // Once the server answers again, the run continues, and the stage warns about the failure.
@@ -122,7 +122,7 @@ Deno.test("a body that stalls counts as interrupted", async () => {
       ? new Response(silentBody("half"))
       : undefined;
   const error = await failure(runThrough(server, artifact, { silenceMs: 1500 }));
-  assert.match(error.message, /Cannot read .*: nothing came for 1\.5 s/);
+  assert.match(error.message, /Cannot read .*: the server sent nothing for 1\.5 s/);
 });
 
 Deno.test("a snapshot that cannot be fetched causes a warning, and the run continues", async () => {

@@ -34,7 +34,7 @@ export class MemoryGroup implements Disposable {
     Deno.writeTextFileSync(join(this.#folder, "cgroup.procs"), String(pid));
   }
 
-  /** Starts a command whose process is in the group before the command begins. */
+  /** Starts a command whose process joins the group before the command begins. */
   async start(
     [program, ...args]: readonly [string, ...string[]],
     options: Pick<Deno.CommandOptions, "cwd" | "env">,

@@ -82,7 +82,7 @@ async function runToSnapshot(
   await assert.rejects(stopped, enough);
 }
 
-/** Provides the executors of this machine, and a server that has not made anything yet. */
+/** Provides the executors of this machine, and a server whose store is empty. */
 async function withServer(
   test: (executors: RunOptions["executors"], url: string) => Promise<void>,
 ): Promise<void> {

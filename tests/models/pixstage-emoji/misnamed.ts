@@ -12,7 +12,7 @@ import { distance, type Features, features, thumbnail, THUMBNAIL_SIDE } from "./
 import { NAMED_DRAWINGS } from "./named_drawings.ts";
 
 /**
- * Finds the pictures whose nearest training drawing is not one that the prompt names.
+ * Finds the pictures whose nearest training drawing shows something other than the prompt names.
  *
  * @param pictures Pictures and their prompts. Prompts without an entry in `NAMED_DRAWINGS` are skipped.
  * @returns The prompt and the name of the nearest drawing for each of these pictures.

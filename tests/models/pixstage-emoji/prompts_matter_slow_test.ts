@@ -10,8 +10,8 @@ import { misnamed } from "./misnamed.ts";
 import { NAMED_DRAWINGS } from "./named_drawings.ts";
 
 /**
- * Number of the 30 prompts that name one emoji whose picture was nearest to a drawing of it when the weights
- * were trained.
+ * For how many of the 30 prompts that name one emoji the nearest drawing was one of that emoji, when the
+ * weights were trained.
  */
 const NEAREST_RIGHT = 30;
 

@@ -15,7 +15,9 @@ interface Way {
   readonly args: readonly string[];
   /** The page's path behind the proxy. */
   readonly path: string;
-  /** The path that the server uses in its links. It is wrong if nothing tells the server the right one. */
+  /**
+   * The path that the server uses in its links. It is wrong unless something tells the server the right path.
+   */
   readonly believed: RegExp;
   /** The server's API key. */
   readonly key?: string;

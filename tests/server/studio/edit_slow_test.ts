@@ -117,7 +117,7 @@ Deno.test("a dropped picture that is painted over changes only in the painted ar
     assert.deepEqual([Strength, Prompt], ["1", "red car"]);
     await page.waitForSelector(".origins .masked i");
 
-    // The kept area differs only by the loss of the autoencoder, and the painted area differs a lot.
+    // The kept area differs only by the autoencoder's loss. The repainted area differs a lot.
     const { artifact } = await (await server.ask("/v1/pictures", { method: "POST", body: source! })).json();
     const size = { model, width: SIDE, height: SIDE };
     const [through] = await made(server, {

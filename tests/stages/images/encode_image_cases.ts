@@ -1,5 +1,5 @@
 /**
- * The reference's cases of encoding pictures, run as graphs.
+ * Runs the reference's cases of encoding pictures, as graphs.
  *
  * @module
  */

@@ -51,7 +51,7 @@ async function firstOf(
     const outcome = await run(limit);
     if (isWanted(outcome)) return outcome;
   }
-  throw new Error(`No limit of ${limits} bytes has been felt`);
+  throw new Error(`None of the limits ${limits} (in bytes) took effect`);
 }
 
 async function readFloats(path: string): Promise<Float32Array> {
