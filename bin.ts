@@ -10,7 +10,7 @@ import process from "node:process";
 import { main } from "./cli.ts";
 
 const status = await main(process.argv.slice(2));
-// On Windows pipes take what is written later.
+// On Windows, writes to pipes finish later.
 await Promise.all([process.stdout, process.stderr].map(flushed));
 process.exit(status);
 

@@ -8,15 +8,8 @@ import { Command } from "commander";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { defaultName } from "../graph/describe_picture.ts";
-import {
-  addModelOptions,
-  addPictureOptions,
-  addRunOptions,
-  type GenOptions,
-  memoryOptions,
-  pictureRequest,
-  runOptions,
-} from "./gen_options.ts";
+import { addModelOptions, addPictureOptions, addRunOptions, type GenOptions } from "./gen_options.ts";
+import { memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";

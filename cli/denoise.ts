@@ -16,11 +16,8 @@ import {
   addPrecisionOption,
   addRunOptions,
   type GenOptions,
-  imageInputs,
-  memoryOptions,
-  pictureRequest,
-  runOptions,
 } from "./gen_options.ts";
+import { imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { wholeNumber } from "./option_values.ts";

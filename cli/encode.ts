@@ -14,10 +14,8 @@ import {
   addPrecisionOption,
   addRunOptions,
   type GenOptions,
-  memoryOptions,
-  pictureRequest,
-  runOptions,
 } from "./gen_options.ts";
+import { memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";

@@ -9,15 +9,8 @@ import { defaultName } from "../graph/describe_picture.ts";
 import type { RunResult } from "../graph/run_options.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
-import {
-  addGenOptions,
-  checkBeginning,
-  type GenOptions,
-  imageInputs,
-  memoryOptions,
-  pictureRequest,
-  runOptions,
-} from "./gen_options.ts";
+import { addGenOptions, type GenOptions } from "./gen_options.ts";
+import { checkBeginning, imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions, skippedStages } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";

@@ -27,7 +27,7 @@ const ENDINGS = [".html", ".svg"];
 export function reportFile(file: string): string {
   if (ENDINGS.includes(extname(file).toLowerCase())) return file;
   throw new InvalidArgumentError(
-    `The file must end in ${ENDINGS.join(" or ")}. Without a file, put the option behind the prompt.`,
+    `The file must end in ${ENDINGS.join(" or ")}. Without a file, put the option after the prompt.`,
   );
 }
 

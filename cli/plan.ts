@@ -16,13 +16,9 @@ import {
   addPrintingOptions,
   addRequestOptions,
   addResourceOptions,
-  checkBeginning,
   type GenOptions,
-  imageInputs,
-  memoryOptions,
-  pictureRequest,
-  runOptions,
 } from "./gen_options.ts";
+import { checkBeginning, imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { allPrompts } from "./prompts_file.ts";
 import { addExecutorOptions, openRun, type StoreOptions } from "./store_options.ts";

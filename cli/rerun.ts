@@ -16,7 +16,8 @@ import { decodePicture, encodePicture } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { describePicture } from "../graph/describe_picture.ts";
-import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions } from "./gen_options.ts";
+import { memoryOptions, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import {

@@ -9,13 +9,8 @@ import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import { splitSource } from "../graph/plan.ts";
 import { type ResumeChanges, resumeGraph } from "../graph/resume.ts";
 import { defaultName } from "../graph/describe_picture.ts";
-import {
-  addPictureOptions,
-  addRunOptions,
-  type GenOptions,
-  memoryOptions,
-  runOptions,
-} from "./gen_options.ts";
+import { addPictureOptions, addRunOptions, type GenOptions } from "./gen_options.ts";
+import { memoryOptions, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findProvenance } from "./find_provenance.ts";

@@ -16,7 +16,8 @@ import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../grap
 import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
-import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions } from "./gen_options.ts";
+import { memoryOptions, runOptions } from "./gen_request.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";

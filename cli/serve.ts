@@ -26,7 +26,7 @@ import { requireDevice } from "../devices/local_devices.ts";
 import type { Device } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../pixstage/byte_size.ts";
 import { keepAliveMs } from "../pixstage/duration.ts";
-import { memoryOptions } from "./gen_options.ts";
+import { memoryOptions } from "./gen_request.ts";
 import { modelEntry } from "./model_entry.ts";
 import { openS3Store } from "./run_store.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";

@@ -10,14 +10,14 @@ import prettyBytes from "pretty-bytes";
 import { FileError, onDisk } from "./file_error.ts";
 
 /**
- * Checks that the disk has room for a file.
+ * Checks that the disk has enough free space for a file.
  *
  * @param path The file. Its folder must exist.
  * @param bytes Number of bytes to write.
  * @param advice What else to do besides freeing space, as a sentence.
  * @throws {FileError} with the code `disk_full` if less is free.
  */
-export async function checkRoom(path: string, bytes: number, advice?: string): Promise<void> {
+export async function checkFreeSpace(path: string, bytes: number, advice?: string): Promise<void> {
   const { bavail, bsize } = await onDisk("write", path, statfs(dirname(path)));
   const free = bavail * bsize;
   if (free >= bytes) return;

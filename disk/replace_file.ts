@@ -9,7 +9,7 @@ import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { systemCode } from "../errors/foreign_error.ts";
 
-/** Error codes of Windows for a file that a process has open, even if only a virus scanner. */
+/** Error codes of Windows for a file that another process, such as a virus scanner, has open. */
 const BUSY = ["EACCES", "EBUSY", "EPERM"];
 
 /** Milliseconds before each further try: a second and a half in all. */

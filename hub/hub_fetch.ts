@@ -25,8 +25,8 @@ export interface HubRequestContext {
 /** How often and how soon a request is retried. */
 export interface RetryOptions {
   /**
-   * Maximum number of attempts in a row without progress. Questions to the hub, which precede any download,
-   * are attempted at most three times.
+   * Maximum number of attempts in a row without progress. Requests to the hub's API, which precede any
+   * download, are attempted at most three times.
    *
    * @default {5}
    */

@@ -26,7 +26,7 @@ export interface HubOptions {
   readonly localFilesOnly?: boolean | undefined;
   /**
    * Milliseconds of silence after which a connection is abandoned. The default is `HF_HUB_ETAG_TIMEOUT`
-   * seconds, else 10 s, for questions to the hub, and `HF_HUB_DOWNLOAD_TIMEOUT` seconds, else 20 s, for
+   * seconds, else 10 s, for requests to the API, and `HF_HUB_DOWNLOAD_TIMEOUT` seconds, else 20 s, for
    * files.
    */
   readonly stallTimeout?: number | undefined;

@@ -371,7 +371,7 @@ export class Pixstage implements AsyncDisposable {
   ): Embeddings {
     return new Embeddings(prompts, negative, warnings, async (path) => {
       const { files } = this.#options;
-      if (!files) throw new InputError("invalid_value", "Cannot save a file: there is no disk here");
+      if (!files) throw new InputError("invalid_value", "Cannot save a file: this environment has no disk");
       if (!negative) return await files.writeArtifact(path, prompts);
       const inputs = { positive: await this.#kept(prompts), negative: await this.#kept(negative) };
       const { result } = await this.#run({ pixstage: 1, nodes: { pair: { stage: "pair", inputs } } }, {});

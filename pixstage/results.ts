@@ -190,5 +190,8 @@ export class Image {
 
 function disk(files: ResultFiles | undefined): ResultFiles {
   if (files) return files;
-  throw new PixstageError("unusable_path", "Cannot save a file: there is no disk here. Use encode() instead");
+  throw new PixstageError(
+    "unusable_path",
+    "Cannot save a file: this environment has no disk. Use encode() instead",
+  );
 }

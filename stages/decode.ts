@@ -103,7 +103,7 @@ export const decodeStage: Stage = defineStage({
         traits: device.traits,
         residency,
         tiling,
-        // The default tile size is ours, not the user's choice, so other sizes may replace it.
+        // The user did not choose the default tile size, so other sizes may replace it.
         tileSize: tileSize === DEFAULT_TILE ? undefined : tileSize,
         tileOverlap,
         computeType,

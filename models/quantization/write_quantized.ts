@@ -13,7 +13,7 @@ import { type FileHandle, mkdir, open, readFile, rm, stat } from "node:fs/promis
 import { dirname } from "node:path";
 import { z } from "zod";
 import { writeAtomically } from "../../disk/atomic_write.ts";
-import { checkRoom } from "../../disk/free_space.ts";
+import { checkFreeSpace } from "../../disk/free_space.ts";
 import { FileError, onDisk } from "../../disk/file_error.ts";
 import { toFloat16Bits } from "../../artifacts/float16.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
@@ -178,7 +178,7 @@ class QuantizedFile {
     const partial = `${path}.partial`;
     const known = await readJournal(`${path}.journal`, id, partial);
     const bytes = entries.flatMap(({ tensors }) => tensors).reduce((sum, one) => sum + plannedBytes(one), 0);
-    await checkRoom(
+    await checkFreeSpace(
       path,
       header.length + bytes - await bytesOf(partial),
       FOLDER_ADVICE,

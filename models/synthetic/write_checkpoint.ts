@@ -9,7 +9,7 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { writeAtomically } from "../../disk/atomic_write.ts";
-import { checkRoom } from "../../disk/free_space.ts";
+import { checkFreeSpace } from "../../disk/free_space.ts";
 import { onDisk } from "../../disk/file_error.ts";
 import type { FloatDType } from "../../artifacts/half_precision.ts";
 import {
@@ -84,7 +84,7 @@ export async function writeSyntheticCheckpoint(
   const models = components.flatMap(({ weights }) => weights);
   const bytes = models.reduce((sum, { shape }) => sum + plannedBytes({ dtype, shape }), 0);
   await onDisk("write", folder, mkdir(folder, { recursive: true }));
-  await checkRoom(join(folder, INDEX), bytes - await weightBytes(folder));
+  await checkFreeSpace(join(folder, INDEX), bytes - await weightBytes(folder));
   const largest = Math.max(...models.map(({ shape }) => elementCount(shape)));
   const writer = new CheckpointWriter(folder, new RandomValues(dtype, largest), dtype, options);
   await writer.json(MARK, { preset: name, dtype });

@@ -34,7 +34,7 @@ export class CurrentModel {
    *
    * @param name Its name.
    * @param param The request field that contains the name.
-   * @throws {ApiError} 404 if it is not served.
+   * @throws {ApiError} 404 if the server does not offer it.
    */
   choose(name: string, param: string): void {
     this.#name = this.find(name, param);

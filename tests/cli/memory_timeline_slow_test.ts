@@ -72,7 +72,7 @@ Deno.test("a report that cannot be written is refused before anything runs", () 
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /must end in \.html or \.svg/);
     const swallowed = await runCli(folder, "gen", ...SMALL, "--memory-report", "a cat");
-    assert.match(swallowed.stderr, /put the option behind the prompt/);
+    assert.match(swallowed.stderr, /put the option after the prompt/);
     await mkdir(join(folder, "folder.svg"));
     const isFolder = await runCli(
       folder,
