@@ -7,7 +7,7 @@
  */
 
 import { artifactId } from "../../artifacts/artifact_file.ts";
-import { asJson, hashJson } from "../../artifacts/canonical_json.ts";
+import { hashJson } from "../../artifacts/canonical_json.ts";
 import type { TokenizerFiles } from "../../text/tokenizer.ts";
 import { listNames } from "../../errors/list_names.ts";
 import { MissingComponentError } from "./checkpoint_errors.ts";
@@ -18,7 +18,8 @@ export type { TokenizerFiles };
 /** Computes the fingerprint of a tokenizer's files: SHA-256 in hexadecimal. */
 export async function tokenizerFingerprint({ spieceModel, ...texts }: TokenizerFiles): Promise<string> {
   const model = spieceModel ? await artifactId(spieceModel) : null;
-  return await hashJson({ ...asJson(texts) as Record<string, string>, spieceModel: model });
+  const present = Object.entries(texts).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return await hashJson({ ...Object.fromEntries(present), spieceModel: model });
 }
 
 /**

@@ -21,13 +21,24 @@ import { removeAddresses, removeFileNames } from "./web_addresses.ts";
  */
 type Replacement = (text: string) => string;
 
-function replacement(source: string, by: string): Replacement {
-  const pattern = pythonRegExp(source, "g");
-  return (text) => text.replace(pattern, by);
+/**
+ * Creates a replacement. Its pattern is compiled when first needed: Unicode classes take longer to compile
+ * than a usual prompt takes to clean, and few prompts need more than a few patterns.
+ *
+ * @param source The pattern.
+ * @param by What replaces it.
+ * @param needed A simple pattern that matches every text that the replacement would change.
+ */
+function replacement(source: string, by: string, needed: RegExp): Replacement {
+  let pattern: RegExp | undefined;
+  return (text) => needed.test(text) ? text.replace(pattern ??= pythonRegExp(source, "g"), by) : text;
 }
 
+const NOT_ASCII = /[^\0-\x7f]/;
+const DIGIT = /\d|[^\0-\x7f]/;
+
 const ADDRESSES: readonly Replacement[] = [
-  replacement("<person>", "person"),
+  replacement("<person>", "person", /<person>/),
   removeAddresses(["https", "http"]),
   removeAddresses(["www"]),
 ];
@@ -38,57 +49,61 @@ const DASHES =
 
 const CHARACTERS: readonly Replacement[] = [
   // Mentions
-  replacement(String.raw`@[\w\d]+\b`, ""),
+  replacement(String.raw`@[\w\d]+\b`, "", /@/),
   // CJK: strokes, phonetic extensions, enclosed letters, compatibility, extension A, hexagrams, ideographs
-  replacement(String.raw`[\u31c0-\u9fff]+`, ""),
-  replacement(`[${DASHES}]+`, "-"),
-  replacement("[`´«»“”¨]", '"'),
-  replacement("[‘’]", "'"),
-  replacement("&quot;?", ""),
-  replacement("&amp", ""),
+  replacement(String.raw`[\u31c0-\u9fff]+`, "", NOT_ASCII),
+  replacement(`[${DASHES}]+`, "-", /-|[^\0-\x7f]/),
+  replacement("[`´«»“”¨]", '"', /`|[^\0-\x7f]/),
+  replacement("[‘’]", "'", NOT_ASCII),
+  replacement("&quot;?", "", /&quot/),
+  replacement("&amp", "", /&amp/),
   // IP addresses
-  replacement(String.raw`\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}`, " "),
+  replacement(String.raw`\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}`, " ", DIGIT),
   // Times and article numbers at the end
-  replacement(String.raw`\d:\d\d\s+$`, ""),
+  replacement(String.raw`\d:\d\d\s+$`, "", DIGIT),
   // Line breaks written as \n
-  replacement(String.raw`\\n`, " "),
+  replacement(String.raw`\\n`, " ", /\\n/),
   // Long numbers, and numbers after a #
-  replacement(String.raw`#\d{1,3}\b`, ""),
-  replacement(String.raw`#\d{5,}\b`, ""),
-  replacement(String.raw`\b\d{6,}\b`, ""),
+  replacement(String.raw`#\d{1,3}\b`, "", /#/),
+  replacement(String.raw`#\d{5,}\b`, "", /#/),
+  replacement(String.raw`\b\d{6,}\b`, "", DIGIT),
   // File names
   removeFileNames,
   // Quotes, dots and punctuation for emphasis
-  replacement(`["']{2,}`, '"'),
-  replacement(String.raw`\.{2,}`, " "),
-  replacement(String.raw`[#®•©™&@·º½¾¿¡§~\(\)\[\]\{\}\|\\\/*]+`, " "),
-  replacement(String.raw`(?<!\s)\s+\.\s+`, " "),
+  replacement(`["']{2,}`, '"', /["']/),
+  replacement(String.raw`\.{2,}`, " ", /\./),
+  replacement(String.raw`[#®•©™&@·º½¾¿¡§~\(\)\[\]\{\}\|\\\/*]+`, " ", /[^\w\s]/),
+  replacement(String.raw`(?<!\s)\s+\.\s+`, " ", /\./),
 ];
 
 const PHRASES: readonly Replacement[] = [
   // Article numbers: jc6640, jc6640vc, 6640vc231
-  replacement(String.raw`\b[a-zA-Z]{1,3}\d{3,15}\b`, ""),
-  replacement(String.raw`\b[a-zA-Z]+\d+[a-zA-Z]+\b`, ""),
-  replacement(String.raw`\b\d+[a-zA-Z]+\d+\b`, ""),
+  replacement(String.raw`\b[a-zA-Z]{1,3}\d{3,15}\b`, "", DIGIT),
+  replacement(String.raw`\b[a-zA-Z]+\d+[a-zA-Z]+\b`, "", DIGIT),
+  replacement(String.raw`\b\d+[a-zA-Z]+\d+\b`, "", DIGIT),
   // Phrases from shops
-  replacement(String.raw`(?:worldwide\s+)?(?:free\s+)?shipping`, ""),
-  replacement(String.raw`(?:free\s)?download(?:\sfree)?`, ""),
-  replacement(String.raw`\bclick\b\s(?:for|on)\s\w+`, ""),
-  replacement(String.raw`\b(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)(?:\simages?)?`, ""),
-  replacement(String.raw`\bpage\s+\d+\b`, ""),
+  replacement(String.raw`(?:worldwide\s+)?(?:free\s+)?shipping`, "", /shipping/),
+  replacement(String.raw`(?:free\s)?download(?:\sfree)?`, "", /download/),
+  replacement(String.raw`\bclick\b\s(?:for|on)\s\w+`, "", /click/),
+  replacement(
+    String.raw`\b(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)(?:\simages?)?`,
+    "",
+    /png|jpe?g|bmp|webp|eps|pdf|apk|mp4/,
+  ),
+  replacement(String.raw`\bpage\s+\d+\b`, "", /page/),
   // Codes: j2d1a2a
-  replacement(String.raw`\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d[a-zA-Z\d]*\b`, " "),
+  replacement(String.raw`\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d[a-zA-Z\d]*\b`, " ", DIGIT),
   // Sizes; the second letter is Cyrillic
-  replacement(String.raw`\b\d+(?:\.\d*)?[xх×]\d+(?:\.\d*)?\b`, ""),
+  replacement(String.raw`\b\d+(?:\.\d*)?[xх×]\d+(?:\.\d*)?\b`, "", DIGIT),
   // Spaces around punctuation
-  replacement(String.raw`\b\s+:\s+`, ": "),
-  replacement(String.raw`(\D[,.\/])\b`, "$1 "),
-  replacement(String.raw`\s+`, " "),
+  replacement(String.raw`\b\s+:\s+`, ": ", /:/),
+  replacement(String.raw`(\D[,.\/])\b`, "$1 ", /[,.\/]/),
+  replacement(String.raw`\s+`, " ", / {2}|[^ -~]/),
   // Quotes and punctuation around the whole text
-  replacement(String.raw`^["']([^]+)["']$`, "$1"),
-  replacement(String.raw`^['_,\-:;]`, ""),
-  replacement(String.raw`['_,\-:+]$`, ""),
-  replacement(String.raw`^\.\S+$`, ""),
+  replacement(String.raw`^["']([^]+)["']$`, "$1", /^["']/),
+  replacement(String.raw`^['_,\-:;]`, "", /^['_,\-:;]/),
+  replacement(String.raw`['_,\-:+]$`, "", /['_,\-:+]$/),
+  replacement(String.raw`^\.\S+$`, "", /^\./),
 ];
 
 function applyAll(text: string, replacements: readonly Replacement[]): string {

@@ -86,6 +86,7 @@ const WORD = pythonRegExp(String.raw`\S+`, "g");
  * Removes file names like `\S+\.(?:png|jpg|…)`: up to the last such ending in a run without white space.
  */
 export function removeFileNames(text: string): string {
+  if (!text.includes(".")) return text;
   return text.replace(WORD, (word) => {
     for (let dot = word.lastIndexOf("."); dot > 0; dot = word.lastIndexOf(".", dot - 1)) {
       FILE_ENDING.lastIndex = dot;

@@ -40,6 +40,7 @@ const NOT_NEEDED = [
   "preact",
   "shell-quote",
   "swagger-ui-dist",
+  "yaml",
 ];
 
 /**
