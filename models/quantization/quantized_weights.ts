@@ -42,14 +42,15 @@ export class QuantizedWeights implements Weights {
     }
     const packed = this.#stored.locate(packedName(name));
     const scales = this.#stored.locate(scalesName(name));
+    const parts = partNames(name).filter((part) => this.#stored.has(part)).map((part) =>
+      this.#stored.locate(part)
+    );
     const { layout } = this.#recipe;
     return {
       ...packed,
       name,
       shape: own,
-      length: partNames(name).filter((part) => this.#stored.has(part)).map((part) =>
-        this.#stored.locate(part)
-      ).reduce((sum, { length }) => sum + length, 0),
+      length: parts.reduce((sum, { length }) => sum + length, 0),
       quantized: layout === "columns" ? { layout, packed, scales } : {
         layout,
         bits: this.#recipe.bits,
