@@ -100,7 +100,7 @@ Deno.test("faults of code blocks are found", async () => {
     ["    deno task store ls\n    deno task devices\n    deno task check", undefined],
     ["    deno task gen cat \\\n      --nonsense", /unknown option '--nonsense' in: deno task gen cat/],
     ["    deno task gen cat --steps many", /--steps/],
-    ["    deno task worker --queue redis://a --device tpu", /Allowed choices are/],
+    ["    deno task worker --queue redis://a --device tpu", /argument .tpu. is invalid/],
     ["    deno task inspect", /missing required argument 'file\|id'/],
     ["    deno task store nonsense", /unknown command 'nonsense'/],
     ["    deno task store", /outputHelp/],
