@@ -3,6 +3,7 @@
  * switch once per process, so this needs one of its own.
  */
 
+import { stdout } from "node:process";
 import { localDevice } from "../../devices/local_devices.ts";
 
-console.log(JSON.stringify(await localDevice("cuda-tf32")));
+stdout.write(JSON.stringify(await localDevice("cuda-tf32")));
