@@ -19,7 +19,7 @@ import { planSeamless } from "./tiling/seamless_plan.ts";
 import { chooseTiling, type VaeTiling } from "./tiling/tiled_vae_decoder.ts";
 
 /** Bytes of the seam-free decoder's strips and middle block, besides the feature maps in memory. */
-const STRIP_BYTES = 135e6;
+const STRIP_BYTES = 97e6;
 /** Bytes of decoding in one piece besides the weights, independent of the picture. */
 const WHOLE_BYTES = 20e6;
 /** Bytes of finished tiles that await garbage collection. */
@@ -35,9 +35,9 @@ const GPU_UNITS = { float32: 8.2, float16: 12.2 } as const;
  */
 const LATE_UNITS = 92;
 /** GPU memory in bytes for a strip of the seam-free decoder and its middle block. */
-const GPU_STRIP_BYTES = 900e6;
+const GPU_STRIP_BYTES = 410e6;
 /** Number of attention score tensors of a part of the middle block that coexist on such a device. */
-const LATE_SCORES = 8;
+const LATE_SCORES = 4;
 /** Candidate sides of blended tiles, in pixels. */
 const TILE_SIZES = [512, 384, 256] as const;
 /** Matches the weights of an autoencoder that decoding needs. */
