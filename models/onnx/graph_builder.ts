@@ -35,7 +35,7 @@ import {
   type Value,
   valueInfo,
 } from "./graph_parts.ts";
-import { float16Product } from "./float16_product.ts";
+import { transposedProduct } from "./transposed_product.ts";
 import { weightSlices } from "./weight_slices.ts";
 import { weightsFolder } from "./weights_folder.ts";
 
@@ -240,13 +240,7 @@ export class GraphBuilder {
 
   #product(x: Value, weight: WeightLocation, bias: Value | undefined, dtype: ComputeType): Value {
     if (!this.#transposesWeights) return this.gemm(x, this.weight(weight, dtype), bias);
-    const transposed = this.shared(
-      `${weight.name}:${dtype}:transposed`,
-      () => this.transpose(this.weight(weight, dtype), [1, 0]),
-    );
-    // With Gemm, ONNX Runtime would fuse the transposition back into the product.
-    const isHalf = dtype === "float16";
-    const y = isHalf ? float16Product(this, x, transposed, weight.shape[1]!) : this.matMul(x, transposed);
+    const y = transposedProduct(this, x, weight, dtype);
     return bias ? this.add(y, bias) : y;
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { tensor } from "../../../artifacts/tensor.ts";
 import type { Tensor } from "../../../artifacts/tensor.ts";
 import { compareTensors } from "../../../artifacts/compare_tensors.ts";
-import { float16Product } from "../../../models/onnx/float16_product.ts";
+import { float16Product } from "../../../models/onnx/transposed_product.ts";
 import { GraphBuilder } from "../../../models/onnx/graph_builder.ts";
 import { createGenerator } from "../../../random/create_generator.ts";
 import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
