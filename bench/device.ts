@@ -48,12 +48,16 @@ try {
   for (const size of list(options.cpu).map(Number)) {
     expected.set(
       size,
-      (await step({ device: "cpu", computeType: "float32", halves: 1 }, [size], 0)).get(size)!,
+      (await step({ device: "cpu", computeType: "float32", guidanceBranches: 1 }, [size], 0)).get(size)!,
     );
   }
   for (const precision of list(options.precisions)) {
-    for (const halves of [1, 2] as const) {
-      const stepConfig = { device: options.device as Device, computeType: precision as ComputeType, halves };
+    for (const guidanceBranches of [1, 2] as const) {
+      const stepConfig = {
+        device: options.device as Device,
+        computeType: precision as ComputeType,
+        guidanceBranches,
+      };
       const given = await step(stepConfig, list(options.sizes).map(Number), Number(options.steps));
       for (const [size, noise] of given) {
         const right = expected.get(size);
@@ -71,7 +75,7 @@ try {
 interface StepConfig {
   readonly device: Device;
   readonly computeType: ComputeType;
-  readonly halves: 1 | 2;
+  readonly guidanceBranches: 1 | 2;
 }
 
 /**
@@ -79,7 +83,7 @@ interface StepConfig {
  * predictions.
  */
 async function step(
-  { device, computeType, halves }: StepConfig,
+  { device, computeType, guidanceBranches }: StepConfig,
   sizes: readonly number[],
   steps: number,
 ): Promise<Map<number, Float32Array>> {
@@ -89,9 +93,11 @@ async function step(
   let start = performance.now();
   await using transformer = PixArtTransformer.open(runtime, config, await component.weights(), {
     computeType,
-    halves,
+    guidanceBranches,
   });
-  const name = `${device} ${computeType}, ${halves === 1 ? "one branch at a time" : "both branches at once"}`;
+  const name = `${device} ${computeType}, ${
+    guidanceBranches === 1 ? "one branch at a time" : "both branches at once"
+  }`;
   print(`${name}: opened in ${seconds(start).toFixed(2)} s`);
   const texts = [];
   for (const seed of [2, 3]) {

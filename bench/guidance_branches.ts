@@ -37,16 +37,16 @@ const textTokens = Number(values["text-tokens"]);
 const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
 const weights = await component.weights();
 const runtime = new OnnxRuntimeNode();
-const halves = [1, 2].map((seed) => feeds(1, seed));
+const branches = [1, 2].map((seed) => feeds(1, seed));
 const both = Object.fromEntries(
-  Object.keys(halves[0]!).map((name) => [name, joined(halves.map((half) => half[name]!))]),
+  Object.keys(branches[0]!).map((name) => [name, joined(branches.map((branch) => branch[name]!))]),
 );
 
 const singly = { seconds: [] as number[], peak: 0, hidden: new Float32Array() as Float32Array };
 const together = { seconds: [] as number[], peak: 0, hidden: new Float32Array() as Float32Array };
 for (let round = 0; round <= Number(values.rounds); round++) {
   for (
-    const [taken, batch, given] of [[singly, 1, halves], [together, 2, [both]]] as const
+    const [taken, batch, given] of [[singly, 1, branches], [together, 2, [both]]] as const
   ) {
     runtime.resetPeakMemory();
     await using session = await runtime.open(block(batch), { memoryPool: false });

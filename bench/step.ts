@@ -118,10 +118,10 @@ async function openPixstage(folder: string, precision: Precision): Promise<() =>
   );
   return async () => {
     const start = performance.now();
-    const halves = await transformer.predictEach(
+    const branches = await transformer.predictEach(
       texts.map((text) => ({ latents, timestep: TIMESTEP, text })),
     );
-    const [negative, prompt] = halves as [Tensor<"float32">, Tensor<"float32">];
+    const [negative, prompt] = branches as [Tensor<"float32">, Tensor<"float32">];
     const guided = prompt.data.map((value, i) => negative.data[i]! + GUIDANCE * (value - negative.data[i]!));
     const seconds = (performance.now() - start) / 1000;
     await Deno.writeFile(join(folder, `${precision}.f32`), new Uint8Array(guided.buffer));

@@ -74,14 +74,14 @@ async function plan(given: string[], options: PlanOptions): Promise<void> {
 function describePlan(plan: MemoryPlan): string[] {
   const longest = Math.max(...plan.stages.map(({ stage }) => stage.length));
   const lines = plan.stages.map((stage) => {
-    const { residency, precision, tiling, tileSize, halves } = stage;
+    const { residency, precision, tiling, tileSize, guidanceBranches } = stage;
     const choices = [
       residency,
       ...(precision === undefined ? [] : [precision]),
       ...(tiling === undefined ? [] : [tileSize === undefined ? tiling : `${tiling} tiles of ${tileSize}`]),
-      ...(halves === undefined
-        ? []
-        : [halves === 1 ? "one branch of guidance at a time" : "both branches of guidance at once"]),
+      ...(guidanceBranches === undefined ? [] : [
+        guidanceBranches === 1 ? "one branch of guidance at a time" : "both branches of guidance at once",
+      ]),
     ];
     const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${prettyBytes(stage.predictedGpuPeak)}`;
     return `${stage.stage.padEnd(longest)} ${prettyBytes(stage.predictedPeak, { fixedWidth: 8 })}  ${

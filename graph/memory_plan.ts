@@ -32,7 +32,7 @@ export const stageMemoryPlanSchema = z.object({
   /**
    * Number of guidance branches predicted at once, if the stage denoises with guidance; see docs/memory.md.
    */
-  halves: z.number().optional(),
+  guidanceBranches: z.number().optional(),
   /** Bytes of all weights that the stage reads. */
   weightBytes: z.number(),
   /** Predicted peak of resident memory, in bytes. */
@@ -227,7 +227,7 @@ export function isSameWay(a: MemoryChoice, b: MemoryChoice): boolean {
 }
 
 function stagePlan({ stage, nodes }: StageGroup, choice: MemoryChoice): StageMemoryPlan {
-  const { residency, parameters, halves, weightBytes, peakBytes, gpuPeakBytes } = choice;
+  const { residency, parameters, guidanceBranches, weightBytes, peakBytes, gpuPeakBytes } = choice;
   return stageMemoryPlanSchema.parse({
     stage,
     nodes,
@@ -235,7 +235,7 @@ function stagePlan({ stage, nodes }: StageGroup, choice: MemoryChoice): StageMem
     ...parameters,
     weightBytes,
     predictedPeak: peakBytes,
-    ...(halves === undefined ? {} : { halves }),
+    ...(guidanceBranches === undefined ? {} : { guidanceBranches }),
     ...(gpuPeakBytes === undefined ? {} : { predictedGpuPeak: gpuPeakBytes }),
   });
 }

@@ -31,7 +31,7 @@ export const memoryChoiceSchema = z.strictObject({
   /** Bytes of GPU memory that the stage keeps after it ends, if it runs on a GPU. */
   heldGpuBytes: z.number().optional(),
   /** Number of guidance branches predicted at once, if there are two. */
-  halves: z.union([z.literal(1), z.literal(2)]).optional(),
+  guidanceBranches: z.union([z.literal(1), z.literal(2)]).optional(),
   /** Whether the result differs from the requested one by more than rounding. */
   isApproximate: z.boolean().optional(),
   /** Changes that would reduce memory, as text for the user. */
@@ -47,7 +47,7 @@ export interface MemoryChoice {
   readonly gpuPeakBytes?: number | undefined;
   readonly heldBytes: number;
   readonly heldGpuBytes?: number | undefined;
-  readonly halves?: 1 | 2 | undefined;
+  readonly guidanceBranches?: 1 | 2 | undefined;
   readonly isApproximate?: boolean | undefined;
   readonly advice: string;
 }
@@ -208,7 +208,7 @@ export function layeredChoices(
     precision: Precision,
   ) => Pick<
     MemoryChoice,
-    "peakBytes" | "heldBytes" | "gpuPeakBytes" | "heldGpuBytes" | "halves" | "advice"
+    "peakBytes" | "heldBytes" | "gpuPeakBytes" | "heldGpuBytes" | "guidanceBranches" | "advice"
   >,
 ): MemoryChoice[] {
   const usual = defaultResidency(traits, facts.weightBytes, facts.runsOnce);

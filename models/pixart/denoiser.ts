@@ -18,7 +18,7 @@ import type { Component } from "../checkpoint/component.ts";
 import { AutoencoderConfig, spatialFactor } from "../vae/autoencoder_config.ts";
 import { checkControlNet, controlNetBlocks } from "./control_net.ts";
 import { withControlNet } from "./control_net_memory.ts";
-import { guidanceHalves, transformerFacts, transformerMemoryChoices } from "./memory.ts";
+import { branchesAtOnce, transformerFacts, transformerMemoryChoices } from "./memory.ts";
 import { classifyResolution } from "./resolution_bins.ts";
 import { selfAttentionName } from "./transformer_options.ts";
 import { PixArtTransformerConfig } from "./transformer_config.ts";
@@ -104,7 +104,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
           weights: controlNet.weights,
         },
         computeType: precision === "float16" ? "float16" : "float32",
-        halves: guidanceHalves(runtime.traits, bothBranches, tokens(renderSize)),
+        guidanceBranches: branchesAtOnce(runtime.traits, bothBranches, tokens(renderSize)),
       }),
   };
 }

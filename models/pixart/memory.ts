@@ -77,7 +77,7 @@ export function transformerFacts(config: PixArtTransformerConfig, weights: Weigh
  * @param guided Whether guidance has two branches.
  * @param tokens Number of tokens of the picture.
  */
-export function guidanceHalves({ fillingTokens = 0 }: RuntimeTraits, guided: boolean, tokens: number): 1 | 2 {
+export function branchesAtOnce({ fillingTokens = 0 }: RuntimeTraits, guided: boolean, tokens: number): 1 | 2 {
   return guided && tokens <= fillingTokens ? 2 : 1;
 }
 
@@ -96,15 +96,15 @@ export function transformerMemoryChoices(
   request: MemoryRequest,
 ): MemoryChoice[] {
   const { traits } = request;
-  const halves = guidanceHalves(traits, guided, tokens.picture);
+  const guidanceBranches = branchesAtOnce(traits, guided, tokens.picture);
   return layeredChoices(facts, request, (residency, precision) => ({
     peakBytes: predictPeak(facts, traits, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
     ...(traits.hostMemory ? {} : {
-      gpuPeakBytes: predictGpuPeak(facts, traits, halves * tokens.picture, residency, precision),
+      gpuPeakBytes: predictGpuPeak(facts, traits, guidanceBranches * tokens.picture, residency, precision),
       heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, residency, precision) : 0,
     }),
-    halves: guided ? halves : undefined,
+    guidanceBranches: guided ? guidanceBranches : undefined,
     advice: `${lowerPrecisionAdvice(residency, precision)}, or make a smaller picture`,
   }));
 }

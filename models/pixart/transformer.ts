@@ -93,7 +93,7 @@ export function pixartStepSegments(
     }
     if (isLast && latents) {
       const sample = transformer.final(hidden, condition.timestep, latents);
-      g.output("sample", sample, [options.halves ?? 1, config.out_channels, "h", "w"]);
+      g.output("sample", sample, [options.guidanceBranches ?? 1, config.out_channels, "h", "w"]);
     } else {
       g.output(hiddenName(end), hidden, tokens, transformer.sumType);
     }
@@ -146,7 +146,7 @@ export class PixArtLayers {
   readonly #computeType: ComputeType;
   readonly #projectsText: boolean;
   readonly #givesText: boolean;
-  readonly #halves: 1 | 2;
+  readonly #guidanceBranches: 1 | 2;
   readonly #shortText: boolean;
   readonly #perturbable: readonly string[];
 
@@ -163,7 +163,7 @@ export class PixArtLayers {
     graph: GraphBuilder = new GraphBuilder(options.exposed, options),
   ) {
     this.#config = config;
-    this.#halves = options.halves ?? 1;
+    this.#guidanceBranches = options.guidanceBranches ?? 1;
     this.#shortText = options.shortText ?? false;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
@@ -247,7 +247,7 @@ export class PixArtLayers {
       g.transpose(g.reshape(patches, [this.width, -1]), [1, 0]),
       g.reshape(position, [-1, this.width]),
     );
-    const all = this.#halves === 1 ? rows : g.concat([rows, rows], 0);
+    const all = this.#guidanceBranches === 1 ? rows : g.concat([rows, rows], 0);
     return this.#toSum(g.probe("pos_embed", all, ["tokens", this.width]));
   }
 
@@ -316,7 +316,8 @@ export class PixArtLayers {
     const seen = this.#narrow(this.#perturb(
       module,
       () => project("to_v"),
-      (value) => g.attention(project("to_q"), project("to_k"), value(), { heads, sequences: this.#halves }),
+      (value) =>
+        g.attention(project("to_q"), project("to_k"), value(), { heads, sequences: this.#guidanceBranches }),
     ));
     const attended = this.#widen(large.linear(`${module}.attn1.to_out.0`, seen, width, width));
     g.probe(`block.${index}/attn1`, attended, tokens);
@@ -358,9 +359,9 @@ export class PixArtLayers {
     const module = `${block}.attn2`;
     const texts = this.#texts(block);
     const each = (rows: Value, attend: (rows: Value, key: Value, value: Value) => Value) => {
-      const halves = this.#halves === 1 ? [rows] : g.splitEvenly(rows, 0, this.#halves);
-      const attended = halves.map((half, index) => attend(half, texts[index]![0]!, texts[index]![1]!));
-      return this.#halves === 1 ? attended[0]! : g.concat(attended, 0);
+      const branches = this.#guidanceBranches === 1 ? [rows] : g.splitEvenly(rows, 0, this.#guidanceBranches);
+      const attended = branches.map((branch, index) => attend(branch, texts[index]![0]!, texts[index]![1]!));
+      return this.#guidanceBranches === 1 ? attended[0]! : g.concat(attended, 0);
     };
     if (this.#shortText) {
       return each(
@@ -378,7 +379,7 @@ export class PixArtLayers {
   #textBatch(): Pick<Float16BlockOptions, "branches" | "text" | "textWidth" | "textLengths"> {
     const { cross_attention_dim: textWidth } = this.#config;
     const g = this.graph;
-    const branches = this.#halves;
+    const branches = this.#guidanceBranches;
     const text = g.shared(
       TEXT,
       () =>
@@ -394,18 +395,18 @@ export class PixArtLayers {
   /** Returns the keys and values of each branch's text. */
   #texts(module: string): [key: Value, value: Value][] {
     const g = this.graph;
-    const dims = (half: number) => [`text_tokens.${half}`, this.width];
-    return Array.from({ length: this.#halves }, (_, half) => {
-      const named = (name: string) => half === 0 ? name : secondName(name);
+    const dims = (branch: number) => [`text_tokens.${branch}`, this.width];
+    return Array.from({ length: this.#guidanceBranches }, (_, branch) => {
+      const named = (name: string) => branch === 0 ? name : secondName(name);
       if (!this.#projectsText) {
         const [key, value] = [keyName(module), valueName(module)]
-          .map((name) => g.input(named(name), "float32", dims(half)));
+          .map((name) => g.input(named(name), "float32", dims(branch)));
         return [key!, value!];
       }
       const { cross_attention_dim } = this.#config;
       const text = g.shared(
         named(TEXT),
-        () => this.#narrow(g.input(named(TEXT), "float32", [`text_tokens.${half}`, cross_attention_dim])),
+        () => this.#narrow(g.input(named(TEXT), "float32", [`text_tokens.${branch}`, cross_attention_dim])),
       );
       const [key, value] = this.#keyAndValue(this.#large, module, text);
       return [this.#widen(key), this.#widen(value)];
@@ -435,7 +436,7 @@ export class PixArtLayers {
 
     const size = g.op("Shape", [latents], { start: 2n });
     const grid = g.op("Div", [size, g.int64s([patch_size])]);
-    const shape = g.concat([g.int64s([this.#halves]), grid, g.int64s([channels])], 0);
+    const shape = g.concat([g.int64s([this.#guidanceBranches]), grid, g.int64s([channels])], 0);
     const maps = g.transpose(g.reshape(patches, shape), [0, 3, 1, 2]);
     return g.op("DepthToSpace", [maps], { blocksize: BigInt(patch_size), mode: "DCR" });
   }

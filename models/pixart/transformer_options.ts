@@ -17,7 +17,7 @@ export interface PixArtOptions extends SegmentOptions {
    *
    * @default {1}
    */
-  readonly halves?: 1 | 2 | undefined;
+  readonly guidanceBranches?: 1 | 2 | undefined;
   /**
    * Whether the texts are short enough for cross-attention with absorbed projections, which is then cheaper.
    * The result is the same up to rounding. Weights quantized in blocks cannot be absorbed.

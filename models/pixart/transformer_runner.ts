@@ -104,7 +104,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly config: PixArtTransformerConfig;
   readonly #text: SegmentedModel;
   readonly #openStep: (shortText: boolean) => Promise<StepModel>;
-  readonly #halves: 1 | 2;
+  readonly #guidanceBranches: 1 | 2;
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
   readonly #perturbs: boolean;
@@ -119,8 +119,8 @@ export class PixArtTransformer implements AsyncDisposable {
     config: PixArtTransformerConfig,
     text: SegmentedModel,
     openStep: (shortText: boolean) => Promise<StepModel>,
-    { halves, absorbs, batchesTexts, perturbs, containsControl }: {
-      readonly halves: 1 | 2;
+    { guidanceBranches, absorbs, batchesTexts, perturbs, containsControl }: {
+      readonly guidanceBranches: 1 | 2;
       readonly absorbs: boolean;
       readonly batchesTexts: boolean;
       readonly perturbs: boolean;
@@ -130,7 +130,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.config = config;
     this.#text = text;
     this.#openStep = openStep;
-    this.#halves = halves;
+    this.#guidanceBranches = guidanceBranches;
     this.#absorbs = absorbs;
     this.#batchesTexts = batchesTexts;
     this.#perturbs = perturbs;
@@ -155,13 +155,13 @@ export class PixArtTransformer implements AsyncDisposable {
     runtime: Runtime,
     config: PixArtTransformerConfig,
     weights: Weights,
-    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves" | "perturbable"> & {
+    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "guidanceBranches" | "perturbable"> & {
       readonly control?: PixArtControlNet | undefined;
       readonly stepCache?: number | undefined;
     } = {},
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
-    const { computeType = "float32", halves = 1, perturbable = [], control, stepCache } = options;
+    const { computeType = "float32", guidanceBranches = 1, perturbable = [], control, stepCache } = options;
     const { hostMemory, float16, transposesWeights } = runtime.traits;
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
@@ -179,7 +179,7 @@ export class PixArtTransformer implements AsyncDisposable {
         layersPerSegment,
         computeType,
         sumType,
-        halves,
+        guidanceBranches,
         shortText,
         projectsText,
         transposesWeights,
@@ -204,7 +204,7 @@ export class PixArtTransformer implements AsyncDisposable {
     };
     const batchesTexts = sumType === "float16";
     return new PixArtTransformer(config, text, openStep, {
-      halves,
+      guidanceBranches,
       absorbs,
       batchesTexts,
       perturbs: perturbable.length > 0,
@@ -251,7 +251,7 @@ export class PixArtTransformer implements AsyncDisposable {
     inputs: readonly PredictInputs[],
     options: CallOptions = {},
   ): Promise<Tensor<"float32">[]> {
-    if (this.#halves === 2) return await this.#predictBoth(inputs, options);
+    if (this.#guidanceBranches === 2) return await this.#predictBoth(inputs, options);
     const step = await this.#stepFor(inputs);
     const feeds = inputs.map((one) => this.#feeds(one));
     const outputs = await step.runEach(feeds, options, inputs.map(({ cache }) => cache));

@@ -178,10 +178,12 @@ Deno.test("longer prompts and more pictures need more memory, and guidance branc
   assert(longDenoise > denoise + 100e6 && longDenoise < denoise + 200e6);
   assert.equal(peaks({ ...PUBLISHED, images: 5 })[2], decode + 4 * 3 * 4 * 1024 ** 2);
 
-  const halves = (guided: boolean) =>
-    planMemory({ ...PUBLISHED, guided }, { traits: CPU }).stages.map(({ halves }) => halves);
-  assert.deepEqual(halves(true), [undefined, 1, undefined]);
-  assert.deepEqual(halves(false), [undefined, undefined, undefined]);
+  const guidanceBranches = (guided: boolean) =>
+    planMemory({ ...PUBLISHED, guided }, { traits: CPU }).stages.map(({ guidanceBranches }) =>
+      guidanceBranches
+    );
+  assert.deepEqual(guidanceBranches(true), [undefined, 1, undefined]);
+  assert.deepEqual(guidanceBranches(false), [undefined, undefined, undefined]);
 });
 
 Deno.test("a GPU keeps a denoiser's weights if they fit, and predicts both branches of small pictures at once", () => {
@@ -189,9 +191,13 @@ Deno.test("a GPU keeps a denoiser's weights if they fit, and predicts both branc
   assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stream", "stage", "stage"]);
   const tight = planMemory(PUBLISHED, { traits: GPU, maxGpuMemory: 1.5e9 });
   assert.equal(tight.stages[1]?.residency, "stream");
-  const halves = (traits: RuntimeTraits, side: number) =>
-    planMemory({ ...PUBLISHED, height: side, width: side }, { traits }).stages[1]?.halves;
-  assert.deepEqual([halves(GPU, 512), halves(GPU, 1024), halves(CPU, 512)], [2, 1, 1]);
+  const guidanceBranches = (traits: RuntimeTraits, side: number) =>
+    planMemory({ ...PUBLISHED, height: side, width: side }, { traits }).stages[1]?.guidanceBranches;
+  assert.deepEqual([guidanceBranches(GPU, 512), guidanceBranches(GPU, 1024), guidanceBranches(CPU, 512)], [
+    2,
+    1,
+    1,
+  ]);
 });
 
 Deno.test("the measured memory of resident stages counts for later stages", () => {

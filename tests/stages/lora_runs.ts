@@ -81,7 +81,7 @@ async function denoiseCase(run: LoraCase): Promise<DenoiseStep[]> {
     bothBranches: settings.bothBranches,
     renderSize: settings.renderSize,
   });
-  const halves = settings.guided ? [negatives![0]!, prompts[0]!] : [prompts[0]!];
+  const branches = settings.guided ? [negatives![0]!, prompts[0]!] : [prompts[0]!];
   const shape = model.latentShape(settings.renderSize);
   const generator = createGenerator("torch-cpu", BigInt(run.seed));
   const taken: DenoiseStep[] = [];
@@ -89,7 +89,7 @@ async function denoiseCase(run: LoraCase): Promise<DenoiseStep[]> {
     model,
     denoiser: transformer,
     settings,
-    texts: await Promise.all(halves.map((half) => transformer.prepareText(half))),
+    texts: await Promise.all(branches.map((branch) => transformer.prepareText(branch))),
     generator,
     noise: generator.randn(shape.reduce((product, size) => product * size, 1)),
     shape,

@@ -80,8 +80,8 @@ async function matchReference(golden: GoldenCase): Promise<void> {
   const latents: Float32Array[] = [];
   for (let image = 0; image < images; image++) {
     const prompt = Math.floor(image / parameters.imagesPerPrompt);
-    const halves = [...(guided ? [embeddings.negatives![prompt]!] : []), embeddings.prompts[prompt]!];
-    const texts = await Promise.all(halves.map((half) => transformer.prepareText(half)));
+    const branches = [...(guided ? [embeddings.negatives![prompt]!] : []), embeddings.prompts[prompt]!];
+    const texts = await Promise.all(branches.map((branch) => transformer.prepareText(branch)));
     const taken: DenoiseStep[] = [];
     latents.push(
       await denoiseImage({
@@ -217,10 +217,12 @@ function holdSteps(
     });
   }
   if (tensors["model_output"]) {
-    const halves = guided ? [0, 1] : [0];
+    const branches = guided ? [0, 1] : [0];
     hold(
       "model_output",
-      concat(wanted.flatMap((call) => halves.map((half) => gather([call], ({ outputs }) => outputs[half]!)))),
+      concat(
+        wanted.flatMap((call) => branches.map((branch) => gather([call], ({ outputs }) => outputs[branch]!))),
+      ),
     );
   }
   if (tensors["noise_pred"]) hold("noise_pred", gather(calls, ({ prediction }) => prediction));

@@ -69,17 +69,17 @@ Deno.test("a LoRA produces the same up to rounding with absorbed projections and
   const plain = { hostMemory: false, float16: false } as const;
   const ways = [
     { traits: plain, options: {}, relL2: 2e-6 },
-    { traits: plain, options: { halves: 2 as const }, relL2: 2e-6 },
+    { traits: plain, options: { guidanceBranches: 2 as const }, relL2: 2e-6 },
     ...(["products", "blocks"] as const).map((float16) => ({
       traits: { hostMemory: false, float16 },
-      options: { halves: 2 as const, computeType: "float16" as const },
+      options: { guidanceBranches: 2 as const, computeType: "float16" as const },
       relL2: float16 === "blocks" ? 3e-3 : 1e-3,
     })),
   ];
   for (const { traits, options, relL2 } of ways) {
     const actual = await predict(config, adapt(weights), options, traits);
-    for (const half of [0, 1]) {
-      assertNear(actual[half]!.data, expected[half]!.data, { relL2 }, `${traits.float16} ${half}`);
+    for (const branch of [0, 1]) {
+      assertNear(actual[branch]!.data, expected[branch]!.data, { relL2 }, `${traits.float16} ${branch}`);
     }
   }
 });

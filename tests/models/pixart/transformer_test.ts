@@ -109,7 +109,7 @@ Deno.test("PixArt activations match the reference after every sublayer", async (
       baseSize: config.sample_size / 2,
       interpolationScale: config.interpolation_scale,
     });
-    const halves = await Promise.all((await encodeTexts(run, 1)).map(async (embeddings) => {
+    const branches = await Promise.all((await encodeTexts(run, 1)).map(async (embeddings) => {
       const { caption_projection, ...keysAndValues } = await text.run({ encoder_hidden_states: embeddings });
       const values = await step.run({
         ...keysAndValues,
@@ -130,10 +130,12 @@ Deno.test("PixArt activations match the reference after every sublayer", async (
     let compared = 0;
     for (const [name, entry] of Object.entries(entries)) {
       const probe = name.replace("transformer/", "");
-      if (probe === name || !(probe in halves[0]!)) continue;
-      const part = (half: Record<string, Tensor | undefined>) => [...(half[probe] as Tensor<"float32">).data];
+      if (probe === name || !(probe in branches[0]!)) continue;
+      const part = (
+        branch: Record<string, Tensor | undefined>,
+      ) => [...(branch[probe] as Tensor<"float32">).data];
       // The caption projection is stored only for the prompt, everything else for both branches.
-      const actual = probe === "caption_projection" ? part(halves.at(-1)!) : halves.flatMap(part);
+      const actual = probe === "caption_projection" ? part(branches.at(-1)!) : branches.flatMap(part);
       const golden = tensors[name] as Tensor<"float32">;
       assertNear(actual, golden.data, { relL2: 5e-5 }, `${checkpoint}: ${name}`, entry.sample);
       compared++;
@@ -199,15 +201,15 @@ Deno.test("PixArtTransformer predicts both guidance branches as if one by one, o
   const wave = (length: number, seed: number) =>
     Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
   const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
-  const halves = await Promise.all([2, 7].map(async (tokens) => {
+  const branches = await Promise.all([2, 7].map(async (tokens) => {
     const text = await transformer.prepareText(tensor("float32", [tokens, 32], wave(32 * tokens, tokens)));
     return { latents, timestep: 20, text };
   }));
-  const both = await transformer.predictEach(halves);
+  const both = await transformer.predictEach(branches);
   const module = "tiny-alpha-512/transformer.blocks";
   assert.deepEqual(opened, [`${module}.0-0 0/3`, `${module}.1-1 1/3`, `${module}.2-2 2/3`]);
-  for (const [index, half] of halves.entries()) {
-    assert.deepEqual((await transformer.predict(half)).data, both[index]?.data);
+  for (const [index, branch] of branches.entries()) {
+    assert.deepEqual((await transformer.predict(branch)).data, both[index]?.data);
   }
 });
 
@@ -221,20 +223,23 @@ Deno.test("PixArtTransformer predicts both guidance branches at once as if one b
     for (const layersPerSegment of [undefined, 1]) {
       const options = { layersPerSegment, residency: "stage" as const };
       await using single = PixArtTransformer.open(runtime, config, weights, options);
-      await using both = PixArtTransformer.open(runtime, config, weights, { ...options, halves: 2 });
-      const halves = await Promise.all([2, 7].map(async (tokens) => ({
+      await using both = PixArtTransformer.open(runtime, config, weights, {
+        ...options,
+        guidanceBranches: 2,
+      });
+      const branches = await Promise.all([2, 7].map(async (tokens) => ({
         latents,
         timestep: 20,
         text: await both.prepareText(tensor("float32", [tokens, channels], wave(channels * tokens, tokens))),
         renderSize: { height: 48, width: 64 },
       })));
-      const expected = await single.predictEach(halves);
-      const actual = await both.predictEach(halves);
+      const expected = await single.predictEach(branches);
+      const actual = await both.predictEach(branches);
       for (const [index, { shape, data }] of expected.entries()) {
         assert.deepEqual(actual[index]?.shape, shape);
-        assertNear(actual[index]!.data, data, { relL2: 2e-6 }, `${checkpoint}: half ${index}`);
+        assertNear(actual[index]!.data, data, { relL2: 2e-6 }, `${checkpoint}: branch ${index}`);
       }
-      await assert.rejects(both.predict(halves[0]!), {
+      await assert.rejects(both.predict(branches[0]!), {
         code: "invalid_value",
         message:
           "Cannot predict: this transformer was opened for two texts at once, with the same latents and timestep",
@@ -292,7 +297,7 @@ Deno.test("PixArtTransformer in float16 predicts the same as in float32 up to ro
       };
       await using transformer = PixArtTransformer.open(gpu, config, weights, {
         computeType: float16 ? "float16" : "float32",
-        halves: 2,
+        guidanceBranches: 2,
         layersPerSegment,
       });
       const renderSize = { height: 48, width: 64 };
@@ -305,9 +310,9 @@ Deno.test("PixArtTransformer in float16 predicts the same as in float32 up to ro
     for (const [float16, relL2] of [["products", 1e-3], ["blocks", 3e-3]] as const) {
       const actual = await predict(float16);
       const segmented = await predict(float16, 1);
-      for (const half of [0, 1]) {
-        for (const { data } of [actual[half]!, segmented[half]!]) {
-          assertNear(data, expected[half]!.data, { relL2 }, `${checkpoint} ${float16}`);
+      for (const branch of [0, 1]) {
+        for (const { data } of [actual[branch]!, segmented[branch]!]) {
+          assertNear(data, expected[branch]!.data, { relL2 }, `${checkpoint} ${float16}`);
         }
       }
     }
