@@ -71,7 +71,8 @@ export function integerLinear(
   const added = bias
     ? g.reshape(bias, [1, outputs])
     : g.shared(`zeros:${outputs}`, () => filled(g, [1, outputs], 0));
-  return g.op("Gemm", [rows.rest, g.concat([large, added], 0), g.mul(product, rows.scales)]);
+  // Gemm would add the two as well, but it first copies its third input on one thread.
+  return g.add(g.mul(product, rows.scales), g.matMul(rows.rest, g.concat([large, added], 0)));
 }
 
 /** Quantizes rows [rows, in]. Layers with the same input share the result. */
