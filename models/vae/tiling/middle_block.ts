@@ -23,48 +23,25 @@ export const SCORE_BYTES = 64 << 20;
 type Half = "encoder" | "decoder";
 
 /**
- * Runs the start of the decoder, before its up blocks.
+ * Runs the middle block: of the decoder with the layers before it, or of the encoder with those after it.
  *
  * @param run Opens the graphs.
- * @param latents [1, latent channels, h, w], divided by the scaling factor.
+ * @param half The half of the autoencoder.
+ * @param config The autoencoder.
+ * @param weights Its weights.
+ * @param given The decoder's latents [1, latent channels, h, w], divided by the scaling factor, or the
+ *   encoder's feature maps [1, widest, h, w].
  * @param scoreBytes Maximum size in bytes of the scores of one run, unless one row of them is larger.
- * @returns Feature maps [1, widest, h, w].
+ * @returns The decoder's feature maps [1, widest, h, w], or the encoder's moments [1, 2 · latent channels, h,
+ *   w].
  */
-export async function decoderStartInParts(
-  run: StripRun,
-  config: AutoencoderKLConfig,
-  weights: Weights,
-  latents: Tensor<"float32">,
-  scoreBytes = SCORE_BYTES,
-): Promise<Tensor<"float32">> {
-  return await runParts(run, "decoder", config, weights, latents, scoreBytes);
-}
-
-/**
- * Runs the end of the encoder, after its down blocks.
- *
- * @param run Opens the graphs.
- * @param hidden Feature maps [1, widest, h, w].
- * @param scoreBytes Maximum size in bytes of the scores of one run, unless one row of them is larger.
- * @returns Moments [1, 2 · latent channels, h, w].
- */
-export async function encoderEndInParts(
-  run: StripRun,
-  config: AutoencoderKLConfig,
-  weights: Weights,
-  hidden: Tensor<"float32">,
-  scoreBytes = SCORE_BYTES,
-): Promise<Tensor<"float32">> {
-  return await runParts(run, "encoder", config, weights, hidden, scoreBytes);
-}
-
-async function runParts(
+export async function middleBlockInParts(
   run: StripRun,
   half: Half,
   config: AutoencoderKLConfig,
   weights: Weights,
   given: Tensor<"float32">,
-  scoreBytes: number,
+  scoreBytes: number = SCORE_BYTES,
 ): Promise<Tensor<"float32">> {
   const channels = config.block_out_channels.at(-1)!;
   const { hidden, query, key, value } = await run.runWhole(startGraph(half, config, weights), { given });

@@ -14,7 +14,7 @@ import { autoencoderKLDecoderStart } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import type { CallOptions } from "../../segments.ts";
-import { decoderStartInParts } from "./middle_block.ts";
+import { middleBlockInParts } from "./middle_block.ts";
 import { planSeamless } from "./seamless_plan.ts";
 import { StripRun, type StripRunOptions } from "./strip_run.ts";
 
@@ -82,7 +82,7 @@ export class SeamlessDecoder {
   async #start(run: StripRun, latents: Tensor<"float32">): Promise<Tensor<"float32">> {
     const { mid_block_add_attention } = this.#config;
     if (this.#runtime.traits.freesLate && mid_block_add_attention) {
-      return await decoderStartInParts(run, this.#config, this.#weights, latents);
+      return await middleBlockInParts(run, "decoder", this.#config, this.#weights, latents);
     }
     const start = autoencoderKLDecoderStart(this.#config, this.#weights);
     const { hidden } = await run.runWhole(start, { latents });

@@ -13,7 +13,7 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import type { CallOptions } from "../../segments.ts";
 import { autoencoderKLEncoderEnd } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
-import { encoderEndInParts } from "./middle_block.ts";
+import { middleBlockInParts } from "./middle_block.ts";
 import { planSeamlessEncoder } from "./seamless_encoder_plan.ts";
 import { StripRun, type StripRunOptions } from "./strip_run.ts";
 
@@ -73,7 +73,7 @@ export class SeamlessEncoder {
   async #end(run: StripRun, hidden: Tensor<"float32">): Promise<Tensor<"float32">> {
     const { mid_block_add_attention } = this.#config;
     if (this.#runtime.traits.freesLate && mid_block_add_attention) {
-      return await encoderEndInParts(run, this.#config, this.#weights, hidden);
+      return await middleBlockInParts(run, "encoder", this.#config, this.#weights, hidden);
     }
     const { moments } = await run.runWhole(autoencoderKLEncoderEnd(this.#config, this.#weights), { hidden });
     return moments as Tensor<"float32">;

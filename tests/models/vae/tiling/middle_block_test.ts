@@ -6,7 +6,7 @@ import { openComponent } from "../../../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../../../models/checkpoint/disk_source.ts";
 import { autoencoderKLDecoderStart, autoencoderKLEncoderEnd } from "../../../../models/vae/autoencoder_kl.ts";
 import { AutoencoderKLConfig } from "../../../../models/vae/autoencoder_kl_config.ts";
-import { decoderStartInParts, encoderEndInParts } from "../../../../models/vae/tiling/middle_block.ts";
+import { middleBlockInParts } from "../../../../models/vae/tiling/middle_block.ts";
 import { StripRun } from "../../../../models/vae/tiling/strip_run.ts";
 import { OnnxRuntimeNode } from "../../../../runtime/onnxruntime_node.ts";
 import { goldenPath } from "../../../goldens.ts";
@@ -31,7 +31,7 @@ Deno.test("the decoder's middle block gives the same with some queries at a time
   const latents = maps(config.latent_channels);
   const { hidden } = await run().runWhole(autoencoderKLDecoderStart(config, weights), { latents });
   for (const scoreBytes of SCORE_BYTES) {
-    const parts = await decoderStartInParts(run(), config, weights, latents, scoreBytes);
+    const parts = await middleBlockInParts(run(), "decoder", config, weights, latents, scoreBytes);
     assert.deepEqual(parts.shape, hidden!.shape);
     const { relativeError } = compareTensors((hidden as Tensor<"float32">).data, parts.data);
     assert(relativeError < 1e-6, `${scoreBytes} bytes of scores: off by ${relativeError}`);
@@ -42,7 +42,7 @@ Deno.test("the encoder's middle block gives the same with some queries at a time
   const hidden = maps(config.block_out_channels.at(-1)!);
   const { moments } = await run().runWhole(autoencoderKLEncoderEnd(config, weights), { hidden });
   for (const scoreBytes of SCORE_BYTES) {
-    const parts = await encoderEndInParts(run(), config, weights, hidden, scoreBytes);
+    const parts = await middleBlockInParts(run(), "encoder", config, weights, hidden, scoreBytes);
     assert.deepEqual(parts.shape, moments!.shape);
     const { relativeError } = compareTensors((moments as Tensor<"float32">).data, parts.data);
     assert(relativeError < 1e-6, `${scoreBytes} bytes of scores: off by ${relativeError}`);
