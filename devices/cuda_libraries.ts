@@ -244,8 +244,8 @@ async function fileHash(path: string): Promise<string> {
 }
 
 /**
- * Reads the CUDA version that a library needs. The names of the runtime library tell nothing, because cuDNN's
- * frontend contains those of all versions.
+ * Reads the CUDA version that a library needs from the name of cuBLAS. The name of CUDA's runtime library does
+ * not tell the version, because cuDNN's frontend, which is part of the library, contains it for all versions.
  */
 async function cudaVersion(path: string): Promise<12 | 13> {
   const bytes = await readFile(path);
