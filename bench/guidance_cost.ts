@@ -5,7 +5,9 @@
  * weights. Prints each time relative to that of guidance alone, and the processor time too: with
  * `--threads 1` it gives the cost of a step even if other work shares the machine.
  *
- *     deno run -A bench/guidance_cost.ts [--side 64] [--layers 28] [--rounds 3] [--threads 2]
+ *     deno run -A bench/guidance_cost.ts [--side 64] [--layers 28] [--rounds 3] [--threads 2] [--only ControlNet]
+ *
+ * `--only` omits the additions whose name does not contain a text. At 1024 × 1024, all of them take minutes.
  *
  * @module
  */
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     layers: { type: "string", default: "28" },
     rounds: { type: "string", default: "3" },
     threads: { type: "string", default: String(navigator.hardwareConcurrency) },
+    only: { type: "string", default: "" },
   },
 });
 const side = Number(values.side);
@@ -43,6 +46,8 @@ interface StepTime {
   /** Processor time. */
   readonly processor: number;
 }
+
+type Way = readonly [name: string, step: () => Promise<StepTime>];
 
 const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
 try {
@@ -96,13 +101,14 @@ try {
   const controlled = await open({ control });
   const guided = [{ text: 0 }, { text: 1 }] as const;
   const perturbed = [...guided, { text: 1, perturbed: true }] as const;
-  const ways: readonly (readonly [name: string, step: () => Promise<StepTime>])[] = [
-    ["guidance", () => plain(guided)],
+  const usual: Way = ["guidance", () => plain(guided)];
+  const additions: readonly Way[] = [
     ["no guidance", () => plain(guided.slice(1))],
     ["guidance and 1 perturbed block", () => one(perturbed)],
     [`guidance and ${byDefault.length} perturbed blocks`, () => many(perturbed)],
     [`guidance and a ControlNet of ${blocks} blocks`, () => controlled(guided)],
   ];
+  const ways = [usual, ...additions.filter(([name]) => name.includes(values.only))];
   const times = ways.map((): StepTime[] => []);
   for (let round = 0; round <= Number(values.rounds); round++) {
     for (const [index, [, step]] of ways.entries()) {
@@ -112,11 +118,11 @@ try {
     }
   }
   for (const kind of ["seconds", "processor"] as const) {
-    const [usual = 1, ...others] = times.map((taken) => median(taken.map((time) => time[kind])));
-    for (const [index, taken] of [usual, ...others].entries()) {
+    const medians = times.map((taken) => median(taken.map((time) => time[kind])));
+    for (const [index, taken] of medians.entries()) {
       const [name] = ways[index]!;
       const line = `${kind.padEnd(10)} ${name.padEnd(34)} ${taken.toFixed(2)} s per step, ${
-        (taken / usual).toFixed(2)
+        (taken / medians[0]!).toFixed(2)
       } of guidance\n`;
       Deno.stdout.writeSync(new TextEncoder().encode(line));
     }

@@ -5,9 +5,8 @@
  * one scale per row, computed in each run.
  *
  * A few input channels of transformers are tens of times as large as all others. A scale that covers them
- * leaves little precision for the rest, so the row scales ignore the largest channels of the input. The
- * integers of these outlier channels saturate, and a float32 product with few columns adds the remainder and
- * the bias. Source: Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale"
+ * leaves little precision for the rest. The largest channels of the input are therefore 0 in the integer
+ * product, and a float32 product with few columns adds them and the bias. Source: Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale"
  * (https://arxiv.org/abs/2208.07339), section 3.2.
  *
  * @module
@@ -41,7 +40,7 @@ interface IntegerRows {
   readonly scales: Value;
   /** Indices of the outlier channels, int64 [outliers]. */
   readonly outliers: Value;
-  /** Remainders of the outlier channels, and a column of ones for the bias, [rows, outliers + 1]. */
+  /** The outlier channels, and a column of ones for the bias, [rows, outliers + 1]. */
   readonly rest: Value;
 }
 
@@ -80,23 +79,28 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
   const part = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
   const count = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
   const outliers = part("outliers", () => g.largest(channelSizes(g, x), count));
-  const scales = part("row scales", () => {
+  const others = part("others", () => {
     const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
     const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
-    const others = g.mul(x, g.op("ScatterElements", [ones, outliers, zeros], { axis: 0n }));
-    const largest = g.op("ReduceMax", [g.op("Abs", [others]), g.int64s([1])]);
+    return g.mul(x, g.op("ScatterElements", [ones, outliers, zeros], { axis: 0n }));
+  });
+  const scales = part("row scales", () => {
+    const axis = g.int64s([1]);
+    const largest = g.op("Max", [
+      g.op("ReduceMax", [others, axis]),
+      g.op("Neg", [g.op("ReduceMin", [others, axis])]),
+    ]);
     return g.op("Max", [g.mul(largest, g.scalar(1 / LARGEST)), g.scalar(LEAST_SCALE)]);
   });
+  // QuantizeLinear with one scale per row would divide as well, but it runs on one thread.
   const integers = part("integers", () => {
-    const vector = g.reshape(scales, [-1]);
-    const zeros = g.op("Expand", [zero(g), g.op("Shape", [vector])]);
-    return g.op("QuantizeLinear", [x, vector, zeros], { axis: 0n });
+    return g.op("QuantizeLinear", [g.op("Div", [others, scales]), g.scalar(1), zero(g)]);
   });
   const rest = part("rest", () => {
-    const chosen = (rows: Value) => g.op("Gather", [rows, outliers], { axis: 1n });
-    const signed = g.add(g.cast(chosen(integers), "float32"), g.scalar(-ZERO));
-    const missed = g.op("Sub", [chosen(x), g.mul(signed, scales)]);
-    return g.concat([missed, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
+    const columns = g.concat([g.op("Shape", [x], { start: 0n, end: 1n }), g.int64s([count])], 0);
+    // Gather along the last axis copies each element by itself, on one thread.
+    const large = g.op("GatherElements", [x, g.op("Expand", [outliers, columns])], { axis: 1n });
+    return g.concat([large, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
   });
   return { integers, scales, outliers, rest };
 }
