@@ -48,14 +48,14 @@ try {
   for (const size of list(options.cpu).map(Number)) {
     expected.set(
       size,
-      (await step({ device: "cpu", computeType: "float32", guidanceBranches: 1 }, [size], 0)).get(size)!,
+      (await step({ device: "cpu", weightType: "float32", guidanceBranches: 1 }, [size], 0)).get(size)!,
     );
   }
   for (const precision of list(options.precisions)) {
     for (const guidanceBranches of [1, 2] as const) {
       const stepConfig = {
         device: options.device as Device,
-        computeType: precision as ComputeType,
+        weightType: precision as ComputeType,
         guidanceBranches,
       };
       const given = await step(stepConfig, list(options.sizes).map(Number), Number(options.steps));
@@ -74,7 +74,7 @@ try {
 /** The configuration of a step. */
 interface StepConfig {
   readonly device: Device;
-  readonly computeType: ComputeType;
+  readonly weightType: ComputeType;
   readonly guidanceBranches: 1 | 2;
 }
 
@@ -83,7 +83,7 @@ interface StepConfig {
  * predictions.
  */
 async function step(
-  { device, computeType, guidanceBranches }: StepConfig,
+  { device, weightType, guidanceBranches }: StepConfig,
   sizes: readonly number[],
   steps: number,
 ): Promise<Map<number, Float32Array>> {
@@ -92,10 +92,10 @@ async function step(
   const runtime = new OnnxRuntimeNode({ device });
   let start = performance.now();
   await using transformer = PixArtTransformer.open(runtime, config, await component.weights(), {
-    computeType,
+    weightType,
     guidanceBranches,
   });
-  const name = `${device} ${computeType}, ${
+  const name = `${device} ${weightType}, ${
     guidanceBranches === 1 ? "one branch at a time" : "both branches at once"
   }`;
   print(`${name}: opened in ${seconds(start).toFixed(2)} s`);

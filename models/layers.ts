@@ -47,16 +47,24 @@ export class Layers {
   readonly graph: GraphBuilder;
   readonly #weights: Weights;
   readonly #dtype: ComputeType;
+  readonly #stored: ComputeType;
 
   /**
    * @param graph The graph to which layers are added.
    * @param weights The component's weights.
    * @param dtype Input, compute and output type of the layers.
+   * @param stored Type in which the weights of linear layers stay in memory if the graph transposes them.
    */
-  constructor(graph: GraphBuilder, weights: Weights, dtype: ComputeType = "float32") {
+  constructor(
+    graph: GraphBuilder,
+    weights: Weights,
+    dtype: ComputeType = "float32",
+    stored: ComputeType = dtype,
+  ) {
     this.graph = graph;
     this.#weights = weights;
     this.#dtype = dtype;
+    this.#stored = stored;
   }
 
   /** Returns a weight by name and checks its shape. */
@@ -94,7 +102,7 @@ export class Layers {
     const added = bias ? this.weight(`${module}.bias`, [output]) : undefined;
     const y = quantized
       ? quantizedLinear(this.graph, x, { ...weight, quantized }, added)
-      : this.graph.linear(x, weight, added, this.#dtype);
+      : this.graph.linear(x, weight, added, this.#dtype, this.#stored);
     return addLinearBranches(this.graph, x, y, this.branches(module), this.#dtype);
   }
 

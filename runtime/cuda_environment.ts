@@ -54,6 +54,45 @@ export function loads(library: string): boolean {
 /** Names the process that CUDA was prepared for, and the kind of its products. Children inherit the variable. */
 const PREPARED = "PIXSTAGE_CUDA_PREPARED";
 
+/** The GPUs that CUDA may use, and their order. */
+const VISIBLE = "CUDA_VISIBLE_DEVICES";
+/** The value of that variable before a process changed the order. Children inherit both. */
+const VISIBLE_BEFORE = "PIXSTAGE_CUDA_VISIBLE_DEVICES";
+/** More GPUs than a machine has. CUDA ignores everything after the first number without a GPU. */
+const MOST_GPUS = 64;
+
+/** The GPUs in the order in which this process sees them, by number; `undefined` if it has not changed that. */
+let order: readonly number[] | undefined;
+
+/** Returns how the driver's own tool calls a GPU. CUDA counts the visible GPUs, the tool counts all. */
+export function gpuName(index: number): string {
+  return visibleGpus()?.[index] ?? String(index);
+}
+
+/** Returns the number by which CUDA knows a GPU in this process. */
+export function cudaNumber(index: number): number {
+  const position = order?.indexOf(index) ?? -1;
+  return position < 0 ? index : position;
+}
+
+/** Returns the names of the GPUs that the user makes visible, or `undefined` if that is all of them. */
+function visibleGpus(): readonly string[] | undefined {
+  const listed = process.env[VISIBLE_BEFORE] ?? process.env[VISIBLE];
+  return listed ? listed.split(",").map((name) => name.trim()) : undefined;
+}
+
+/**
+ * Makes a GPU the first one for CUDA in this process. ONNX Runtime and CUDA's own threads open the first one
+ * even if a graph runs on another, which takes 0.5 GB of its memory. Only possible before CUDA starts.
+ */
+function startWith(index: number): void {
+  const visible = visibleGpus();
+  process.env[VISIBLE_BEFORE] ??= process.env[VISIBLE] ?? "";
+  const all = Array.from({ length: visible?.length ?? MOST_GPUS }, (_, number) => number);
+  order = [index, ...all.filter((number) => number !== index)];
+  process.env[VISIBLE] = order.map((number) => visible?.[number] ?? number).join(",");
+}
+
 /**
  * Prepares the process before it opens a graph on CUDA.
  * - Products in float32 are computed in float32, unless TF32 is requested. By default ONNX Runtime computes them
@@ -64,10 +103,14 @@ const PREPARED = "PIXSTAGE_CUDA_PREPARED";
  *   needed.
  *
  * @param device The device.
- * @param tf32 Whether its products in float32 round their inputs to TF32.
+ * @param options Whether its products in float32 round their inputs to TF32; and the number of its GPU, if the
+ *   driver's own tool knows that GPU. CUDA then starts with it.
  * @throws {DeviceError} if the process was prepared for the other kind of products.
  */
-export function prepareCuda(device: string, tf32: boolean): void {
+export function prepareCuda(
+  device: string,
+  { tf32, index }: { readonly tf32: boolean; readonly index?: number | undefined },
+): void {
   const { [PREPARED]: before = "" } = process.env;
   const now = `${process.pid}:${tf32 ? "tf32" : "float32"}`;
   if (before.startsWith(`${process.pid}:`) && before !== now) {
@@ -79,6 +122,7 @@ export function prepareCuda(device: string, tf32: boolean): void {
         "use one of cuda and cuda-tf32 in a process",
     );
   }
+  if (before !== now && index !== undefined) startWith(index);
   process.env[PREPARED] = now;
   process.env["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
   process.env["CUDA_DEVICE_ORDER"] ??= "PCI_BUS_ID";

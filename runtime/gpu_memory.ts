@@ -7,6 +7,7 @@
 import { execFileSync } from "node:child_process";
 import process, { pid } from "node:process";
 import { Worker } from "node:worker_threads";
+import { gpuName } from "./cuda_environment.ts";
 import { type Device, deviceTraits, providerOf } from "./device.ts";
 import { GPU_SAMPLES, type GpuSamplerData, UNKNOWN } from "./gpu_samples.ts";
 
@@ -56,6 +57,11 @@ export class GpuMemory {
     }
   }
 
+  /** Whether the driver's tool knows the GPU. */
+  get isKnown(): boolean {
+    return this.#before !== undefined;
+  }
+
   /** Peak in bytes since the last reset, or `undefined` if it is unknown. */
   get peak(): number | undefined {
     if (this.#before === undefined || this.#samples === undefined) return undefined;
@@ -100,11 +106,9 @@ function startSampling(tool: string, only: readonly string[], processId: number)
   return samples;
 }
 
-/** Selects one GPU. CUDA counts those in CUDA_VISIBLE_DEVICES, the driver's tool all of them. */
+/** Selects one GPU. */
 function onlyGpu(index: number | undefined): string[] {
-  if (index === undefined) return [];
-  const visible = process.env["CUDA_VISIBLE_DEVICES"]?.split(",")[index]?.trim();
-  return [`--id=${visible || index}`];
+  return index === undefined ? [] : [`--id=${gpuName(index)}`];
 }
 
 function usable(now: { readonly free: number } | undefined): number {

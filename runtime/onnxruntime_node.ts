@@ -10,7 +10,7 @@ import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession } from "onnxruntime-node";
-import { prepareCuda } from "./cuda_environment.ts";
+import { cudaNumber, prepareCuda } from "./cuda_environment.ts";
 import { type Device, DeviceError, deviceTraits, missingReason, providerOf } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "../system/freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
@@ -95,8 +95,13 @@ export class OnnxRuntimeNode implements Runtime {
     const { index } = providerOf(device);
     this.device = device;
     this.traits = deviceTraits(device);
-    if (index !== undefined) prepareCuda(device, this.traits.tf32 === true);
     this.#gpu = this.traits.hostMemory ? undefined : new GpuMemory({ index });
+    if (index !== undefined) {
+      prepareCuda(device, {
+        tf32: this.traits.tf32 === true,
+        index: this.#gpu?.isKnown ? index : undefined,
+      });
+    }
     this.#meter = new MemoryMeter(this.#gpu);
     this.#threads = threads;
     // Errors are thrown. Printing them on standard error as well is noise.
@@ -193,7 +198,7 @@ export class OnnxRuntimeNode implements Runtime {
   ): InferenceSession.SessionOptions {
     const { provider, index } = providerOf(this.device);
     return {
-      executionProviders: [index === undefined ? provider : { name: "cuda", deviceId: index }],
+      executionProviders: [index === undefined ? provider : { name: "cuda", deviceId: cudaNumber(index) }],
       graphOptimizationLevel: graph.byteProductProbe
         ? "extended"
         : graph.prepareWeights

@@ -78,11 +78,10 @@ export interface RuntimeTraits {
   /** Whether weights and activations are in the memory of the process. */
   readonly hostMemory: boolean;
   /**
-   * The computations that pay off in float16: none; only products with weights, if attention and norms
-   * accumulate in the type of their inputs; or whole blocks of a transformer, if all kernels accumulate in
-   * float32.
+   * What pays off in float16: nothing; only the weights in memory, if kernels accumulate in the type of their
+   * inputs; or whole blocks of a transformer, if they accumulate in float32.
    */
-  readonly float16: false | "products" | "blocks";
+  readonly float16: false | "weights" | "blocks";
   /** Whether products in float32 round their inputs to the 10 bits of TF32. */
   readonly tf32?: boolean;
   /**

@@ -229,18 +229,32 @@ export class GraphBuilder {
   /**
    * Like {@linkcode GraphBuilder.gemm}, but with a weight of the checkpoint. A large weight is cast and
    * multiplied by slice. All operands have one type.
+   *
+   * @param stored Type in which a weight stays in memory if linear layers transpose theirs.
    */
-  linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
+  linear(
+    x: Value,
+    weight: WeightLocation,
+    bias?: Value,
+    dtype: ComputeType = "float32",
+    stored: ComputeType = dtype,
+  ): Value {
     const slices = weightSlices(weight, dtype);
-    if (slices.length === 1) return this.#product(x, weight, bias, dtype);
+    if (slices.length === 1) return this.#product(x, weight, bias, dtype, stored);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
-    const parts = slices.map((slice, index) => this.#product(x, slice, biases?.[index], dtype));
+    const parts = slices.map((slice, index) => this.#product(x, slice, biases?.[index], dtype, stored));
     return this.concat(parts, 1);
   }
 
-  #product(x: Value, weight: WeightLocation, bias: Value | undefined, dtype: ComputeType): Value {
+  #product(
+    x: Value,
+    weight: WeightLocation,
+    bias: Value | undefined,
+    dtype: ComputeType,
+    stored: ComputeType,
+  ): Value {
     if (!this.#transposesWeights) return this.gemm(x, this.weight(weight, dtype), bias);
-    const y = transposedProduct(this, x, weight, dtype);
+    const y = transposedProduct(this, x, weight, dtype, stored);
     return bias ? this.add(y, bias) : y;
   }
 

@@ -4,27 +4,24 @@
  * Products with weights that are transposed first, for devices that are slow at products with a transposed
  * matrix, such as WebGPU.
  *
- * In float16, ONNX Runtime's MatMul on WebGPU also accumulates in float16. The error of such a sum grows with
- * the square root of its number of terms: on random values it is 5e-3 relative for 1152 terms, and 1e-2 for
- * 4608. The product is therefore computed in parts, which keeps it at 3.6e-3.
- *
  * @module
  */
 
 import type { WeightLocation } from "../checkpoint/weights.ts";
 import type { ComputeType, GraphBuilder, Value } from "./graph_builder.ts";
 
-/** Largest number of terms of a sum in float16: half the width of PixArt-XL. */
-const MOST_TERMS = 576;
-
 /**
  * Multiplies rows with a weight. All products with a weight share its transposition, which ONNX Runtime
  * computes when it opens the graph.
+ *
+ * If the weight stays in another type than the rows, it is cast in each run. A constant cast would be computed
+ * when the graph opens, and the copies of all weights would stay in memory.
  *
  * @param g The graph.
  * @param x Rows [rows, inputs].
  * @param weight The weight [outputs, inputs].
  * @param dtype Type of the rows, the product and the result.
+ * @param stored Type in which the weight stays in memory.
  * @returns Rows [rows, outputs].
  */
 export function transposedProduct(
@@ -32,34 +29,25 @@ export function transposedProduct(
   x: Value,
   weight: WeightLocation,
   dtype: ComputeType,
+  stored: ComputeType = dtype,
 ): Value {
+  const [outputs = 0, inputs = 0] = weight.shape;
   const matrix = g.shared(
-    `${weight.name}:${dtype}:transposed`,
-    () => g.transpose(g.weight(weight, dtype), [1, 0]),
+    `${weight.name}:${stored}:transposed`,
+    () => g.transpose(g.weight(weight, stored), [1, 0]),
   );
   // With Gemm, ONNX Runtime would fuse the transposition back into the product.
-  return dtype === "float16" ? float16Product(g, x, matrix, weight.shape[1]!) : g.matMul(x, matrix);
+  return g.matMul(x, stored === dtype ? matrix : g.cast(notConstant(g, matrix, x, [inputs, outputs]), dtype));
 }
 
 /**
- * Multiplies matrices in float16, in parts.
- *
- * @param g The graph.
- * @param x Rows [rows, inputs].
- * @param matrix [inputs, outputs]. If it is constant, so are its parts.
- * @param inputs Number of inputs.
- * @returns Rows [rows, outputs].
+ * Returns a constant in a form that ONNX Runtime does not take for one: reshaped to its own shape, to which it
+ * adds 0 times the number of rows of an input.
  */
-export function float16Product(g: GraphBuilder, x: Value, matrix: Value, inputs: number): Value {
-  const count = Math.ceil(inputs / MOST_TERMS);
-  if (count === 1) return g.matMul(x, matrix);
-  const terms = Math.ceil(inputs / count);
-  const part = (value: Value, axis: number, first: number): Value =>
-    g.shared(`${value.name}:${first}`, () => {
-      const end = Math.min(first + terms, inputs);
-      return g.op("Slice", [value, g.int64s([first]), g.int64s([end]), g.int64s([axis])]);
-    });
-  return Array.from({ length: count }, (_, index) => index * terms)
-    .map((first) => g.matMul(part(x, 1, first), part(matrix, 0, first)))
-    .reduce((sum, product) => g.add(sum, product));
+function notConstant(g: GraphBuilder, constant: Value, x: Value, shape: readonly number[]): Value {
+  const nothing = g.shared(`${x.name}:nothing`, () => {
+    return g.mul(g.op("Shape", [x], { start: 0n, end: 1n }), g.int64s([0]));
+  });
+  const same = g.shared(`${x.name}:${shape}`, () => g.add(g.int64s(shape), nothing));
+  return g.reshape(constant, same);
 }

@@ -121,7 +121,7 @@ export function controlledStepGraph(
       copies = new PixArtLayers(config, control.weights, options, g);
     }
     const choose = (then: () => Value, otherwise: Value): Value =>
-      g.choose(controlled, then, () => otherwise, copies.sumType, ["tokens", copies.width]);
+      g.choose(controlled, then, () => otherwise, copies.computeType, ["tokens", copies.width]);
     state = choose(() => controlState(copies, block, hidden, state, modulation), state);
     return choose(() => addControl(copies, block, hidden, state, scale), hidden);
   });
@@ -153,7 +153,7 @@ function embedControl(config: PixArtTransformerConfig, weights: Weights, options
   const transformer = new PixArtLayers(config, weights, options);
   const g = transformer.graph;
   const latents = g.input(CONTROL_LATENTS, "float32", [1, config.in_channels, "h", "w"]);
-  g.output(stateName(0), transformer.embed(latents), ["tokens", transformer.width], transformer.sumType);
+  g.output(stateName(0), transformer.embed(latents), ["tokens", transformer.width], transformer.computeType);
   return { ...g.build(`${weights.component}.control`), isOptional: true };
 }
 
@@ -170,14 +170,14 @@ function controlSegment(
   const g = transformer.graph;
   const tokens = ["tokens", transformer.width] as const;
   const rows = `hidden.${block + 1}`;
-  const hidden = g.input(rows, transformer.sumType, tokens);
+  const hidden = g.input(rows, transformer.computeType, tokens);
   const modulation = g.input("modulation", "float32", [1, 6 * transformer.width]);
-  const before = g.input(stateName(block), transformer.sumType, tokens);
+  const before = g.input(stateName(block), transformer.computeType, tokens);
   const state = controlState(transformer, block, hidden, before, modulation);
   const scale = g.input(CONTROL_SCALE, "float32", []);
   const controlled = `controlled.${block + 1}`;
-  g.output(controlled, addControl(transformer, block, hidden, state, scale), tokens, transformer.sumType);
-  if (block + 1 < blocks) g.output(stateName(block + 1), state, tokens, transformer.sumType);
+  g.output(controlled, addControl(transformer, block, hidden, state, scale), tokens, transformer.computeType);
+  if (block + 1 < blocks) g.output(stateName(block + 1), state, tokens, transformer.computeType);
   return {
     ...g.build(`${weights.component}.blocks.${block}`, { prepareWeights: true }),
     isOptional: true,
@@ -217,6 +217,6 @@ function addControl(layers: PixArtLayers, block: number, hidden: Value, state: V
   const g = layers.graph;
   const residual = layers.project(`${CONTROL_BLOCKS}.${block}.after_proj`, state);
   g.probe(`control.residual.${block}`, residual, ["tokens", layers.width]);
-  const factor = layers.sumType === "float32" ? scale : g.cast(scale, layers.sumType);
+  const factor = layers.computeType === "float32" ? scale : g.cast(scale, layers.computeType);
   return g.add(hidden, g.mul(residual, factor));
 }

@@ -103,7 +103,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
           blocks: controlNetBlocks(controlNet.component, config),
           weights: controlNet.weights,
         },
-        computeType: precision === "float16" ? "float16" : "float32",
+        weightType: precision === "float16" ? "float16" : "float32",
         guidanceBranches: branchesAtOnce(runtime.traits, bothBranches, tokens(renderSize)),
       }),
   };

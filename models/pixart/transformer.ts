@@ -85,7 +85,7 @@ export function pixartStepSegments(
     };
     let hidden = isFirst && latents
       ? transformer.embed(latents)
-      : g.input(hiddenName(first), transformer.sumType, tokens);
+      : g.input(hiddenName(first), transformer.computeType, tokens);
     const before = hidden;
     for (let block = first; block < end; block++) {
       hidden = transformer.block(block, hidden, condition.modulation);
@@ -95,10 +95,10 @@ export function pixartStepSegments(
       const sample = transformer.final(hidden, condition.timestep, latents);
       g.output("sample", sample, [options.guidanceBranches ?? 1, config.out_channels, "h", "w"]);
     } else {
-      g.output(hiddenName(end), hidden, tokens, transformer.sumType);
+      g.output(hiddenName(end), hidden, tokens, transformer.computeType);
     }
     if (isFirst && options.cachesSteps) {
-      g.output(FIRST_RESIDUAL, g.op("Sub", [hidden, before]), tokens, transformer.sumType);
+      g.output(FIRST_RESIDUAL, g.op("Sub", [hidden, before]), tokens, transformer.computeType);
     }
     if (isFirst && !isLast) {
       g.output("embedded_timestep", condition.timestep, [1, transformer.width]);
@@ -136,14 +136,12 @@ function stepRanges(
 export class PixArtLayers {
   readonly graph: GraphBuilder;
   readonly width: number;
-  /** Compute type of the residual stream, attention and norms. */
-  readonly sumType: ComputeType;
+  /** Compute type of the blocks. */
+  readonly computeType: ComputeType;
   readonly #config: PixArtTransformerConfig;
   readonly #layers: Layers;
   /** The layers of the blocks that contain nearly all weights and take nearly all time. */
   readonly #large: Layers;
-  /** Compute type of the blocks' products. */
-  readonly #computeType: ComputeType;
   readonly #projectsText: boolean;
   readonly #givesText: boolean;
   readonly #guidanceBranches: 1 | 2;
@@ -168,12 +166,11 @@ export class PixArtLayers {
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = graph;
-    this.#computeType = options.computeType ?? "float32";
-    this.sumType = options.sumType ?? "float32";
+    this.computeType = options.computeType ?? "float32";
     this.#projectsText = options.projectsText ?? false;
     this.#givesText = options.givesText ?? false;
     this.#layers = new Layers(this.graph, weights);
-    this.#large = new Layers(this.graph, weights, this.#computeType);
+    this.#large = new Layers(this.graph, weights, this.computeType, options.weightType);
   }
 
   /** Projects the caption, and computes each block's keys and values unless each prediction does. */
@@ -248,7 +245,7 @@ export class PixArtLayers {
       g.reshape(position, [-1, this.width]),
     );
     const all = this.#guidanceBranches === 1 ? rows : g.concat([rows, rows], 0);
-    return this.#toSum(g.probe("pos_embed", all, ["tokens", this.width]));
+    return this.#narrow(g.probe("pos_embed", all, ["tokens", this.width]));
   }
 
   /**
@@ -293,11 +290,11 @@ export class PixArtLayers {
     const table = g.reshape(this.#layers.weight(`${module}.scale_shift_table`, [6, width]), [1, 6 * width]);
     const modulations = g.add(g.reshape(g.add(table, modulation), [-1]), this.#ones([0, 1, 0, 0, 1, 0]));
     const [shift, scale, gate, shiftFf, scaleFf, gateFf] = g.split(
-      this.#toSum(modulations),
+      this.#narrow(modulations),
       0,
       Array(6).fill(width),
     ) as [Value, Value, Value, Value, Value, Value];
-    if (this.sumType === "float16") {
+    if (this.computeType === "float16") {
       return float16Block(large, hidden, { shift, scale, gate, shiftFf, scaleFf, gateFf }, {
         module,
         width,
@@ -310,31 +307,30 @@ export class PixArtLayers {
       });
     }
 
-    const normed = this.#narrow(this.#modulated(hidden, scale, shift, norm_eps));
-    const project = (name: string) =>
-      this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias));
-    const seen = this.#narrow(this.#perturb(
+    const normed = this.#modulated(hidden, scale, shift, norm_eps);
+    const project = (name: string) => large.linear(`${module}.attn1.${name}`, normed, width, width, bias);
+    const seen = this.#perturb(
       module,
       () => project("to_v"),
       (value) =>
         g.attention(project("to_q"), project("to_k"), value(), { heads, sequences: this.#guidanceBranches }),
-    ));
-    const attended = this.#widen(large.linear(`${module}.attn1.to_out.0`, seen, width, width));
+    );
+    const attended = large.linear(`${module}.attn1.to_out.0`, seen, width, width);
     g.probe(`block.${index}/attn1`, attended, tokens);
     hidden = g.add(hidden, g.mul(attended, gate));
 
-    const crossed = this.#widen(this.#attendToText(module, this.#narrow(hidden)));
+    const crossed = this.#attendToText(module, hidden);
     g.probe(`block.${index}/attn2`, crossed, tokens);
     hidden = g.add(hidden, crossed);
 
     const inner = large.linear(
       `${module}.ff.net.0.proj`,
-      this.#narrow(this.#modulated(hidden, scaleFf, shiftFf, norm_eps)),
+      this.#modulated(hidden, scaleFf, shiftFf, norm_eps),
       width,
       4 * width,
     );
     const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
-    const fed = this.#widen(large.linear(`${module}.ff.net.2`, activated, 4 * width, width));
+    const fed = large.linear(`${module}.ff.net.2`, activated, 4 * width, width);
     g.probe(`block.${index}/ff`, fed, tokens);
     return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf)), tokens);
   }
@@ -348,7 +344,7 @@ export class PixArtLayers {
     if (!this.#perturbable.includes(`${module}.attn1`)) return attend(value);
     const perturbed = g.shared(PERTURBED, () => g.input(PERTURBED, "bool", []));
     const own = value();
-    return g.choose(perturbed, () => own, () => attend(() => own), this.sumType, ["tokens", this.width]);
+    return g.choose(perturbed, () => own, () => attend(() => own), this.computeType, ["tokens", this.width]);
   }
 
   /** Lets each guidance branch attend to its own text. The texts can differ in length. */
@@ -370,9 +366,9 @@ export class PixArtLayers {
           absorbedAttention(this.#large, rows, { module, heads, width, bias, key, value }),
       );
     }
-    const query = this.#widen(this.#large.linear(`${module}.to_q`, hidden, width, width, bias));
+    const query = this.#large.linear(`${module}.to_q`, hidden, width, width, bias);
     const attended = each(query, (rows, key, value) => g.attention(rows, key, value, { heads }));
-    return this.#large.linear(`${module}.to_out.0`, this.#narrow(attended), width, width);
+    return this.#large.linear(`${module}.to_out.0`, attended, width, width);
   }
 
   /** Declares the texts of all branches as one input tensor. */
@@ -406,18 +402,16 @@ export class PixArtLayers {
       const { cross_attention_dim } = this.#config;
       const text = g.shared(
         named(TEXT),
-        () => this.#narrow(g.input(named(TEXT), "float32", [`text_tokens.${branch}`, cross_attention_dim])),
+        () => g.input(named(TEXT), "float32", [`text_tokens.${branch}`, cross_attention_dim]),
       );
-      const [key, value] = this.#keyAndValue(this.#large, module, text);
-      return [this.#widen(key), this.#widen(value)];
+      return this.#keyAndValue(this.#large, module, text);
     });
   }
 
   /** Multiplies rows [tokens, width] by a square matrix with the blocks' precision. */
   project(module: string, rows: Value): Value {
     const { width } = this;
-    if (this.sumType === "float16") return this.#large.linear(module, rows, width, width);
-    return this.#widen(this.#large.linear(module, this.#narrow(rows), width, width));
+    return this.#large.linear(module, rows, width, width);
   }
 
   /** Normalizes and projects the rows, and reassembles the patches to the size of the latents. */
@@ -429,7 +423,7 @@ export class PixArtLayers {
     const table = this.#layers.weight("scale_shift_table", [2, this.width]);
     const modulations = g.add(g.reshape(g.add(table, timestep), [-1]), this.#ones([0, 1]));
     const [shift, scale] = g.split(modulations, 0, [this.width, this.width]);
-    const rows = this.sumType === "float32" ? hidden : g.cast(hidden, "float32");
+    const rows = this.computeType === "float32" ? hidden : g.cast(hidden, "float32");
     const normed = this.#modulated(rows, scale!, shift!, FINAL_NORM_EPSILON);
     const patches = this.#layers.linear("proj_out", normed, this.width, channels);
     g.probe("proj_out", patches, ["tokens", channels]);
@@ -449,19 +443,9 @@ export class PixArtLayers {
     return this.#layers.linear(`${module}.linear_2`, this.graph.silu(inner), width, width);
   }
 
-  /** Casts from float32 to the compute type of the blocks' products. */
+  /** Casts from float32 to the compute type of the blocks. */
   #narrow(x: Value): Value {
-    return this.#computeType === "float32" ? x : this.graph.cast(x, this.#computeType);
-  }
-
-  /** Casts from that compute type to float32. */
-  #widen(x: Value): Value {
-    return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
-  }
-
-  /** Casts from float32 to the type of the residual stream. */
-  #toSum(x: Value): Value {
-    return this.sumType === "float32" ? x : this.graph.cast(x, this.sumType);
+    return this.computeType === "float32" ? x : this.graph.cast(x, this.computeType);
   }
 
   /**

@@ -26,12 +26,11 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly shortText?: boolean | undefined;
   /**
-   * Compute type of the residual stream, attention, norms and modulation. On a device that accumulates in
-   * float32, float16 costs only the rounding of each result.
+   * Type of the blocks' weights in memory, if linear layers transpose theirs or the blocks compute in this type.
    *
    * @default {"float32"}
    */
-  readonly sumType?: ComputeType | undefined;
+  readonly weightType?: ComputeType | undefined;
   /**
    * Whether each prediction projects the text to keys and values. A GPU projects faster than it can copy the
    * results from host memory; a CPU keeps them between steps.

@@ -144,7 +144,7 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config The transformer's configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options Residency of the weights; compute type of the blocks (float32 by default); number of
+   * @param options Residency of the weights; type of the blocks' weights in memory (float32 by default); number of
    *   guidance branches predicted at once (1 by default); self-attentions that can be perturbed (none by
    *   default); the ControlNet; and the step cache's threshold for the change of the first block's residual
    *   (no cache by default).
@@ -155,13 +155,13 @@ export class PixArtTransformer implements AsyncDisposable {
     runtime: Runtime,
     config: PixArtTransformerConfig,
     weights: Weights,
-    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "guidanceBranches" | "perturbable"> & {
+    options: OpenModelOptions & Pick<PixArtOptions, "weightType" | "guidanceBranches" | "perturbable"> & {
       readonly control?: PixArtControlNet | undefined;
       readonly stepCache?: number | undefined;
     } = {},
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
-    const { computeType = "float32", guidanceBranches = 1, perturbable = [], control, stepCache } = options;
+    const { weightType = "float32", guidanceBranches = 1, perturbable = [], control, stepCache } = options;
     const { hostMemory, float16, transposesWeights } = runtime.traits;
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
@@ -170,15 +170,15 @@ export class PixArtTransformer implements AsyncDisposable {
       ...(control && !projectsText ? [controlTextGraph(config, control)] : []),
     ];
     const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
-    const sumType: ComputeType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
-    const absorbs = hostMemory && computeType === "float32" && !isInBlocks(weights);
+    const computeType: ComputeType = float16 === "blocks" ? weightType : "float32";
+    const absorbs = hostMemory && weightType === "float32" && !isInBlocks(weights);
     // Elsewhere, weights that only a branch transposes would be transposed in each step.
     const branches = layersPerSegment === undefined && !transposesWeights;
     const build = (shortText: boolean): Segment[] => {
       const options = {
         layersPerSegment,
+        weightType,
         computeType,
-        sumType,
         guidanceBranches,
         shortText,
         projectsText,
@@ -202,7 +202,7 @@ export class PixArtTransformer implements AsyncDisposable {
         ? SegmentedModel.open(runtime, graphs, opening)
         : CachedStep.open(runtime, graphs, { blocks: config.num_layers, threshold: stepCache }, opening);
     };
-    const batchesTexts = sumType === "float16";
+    const batchesTexts = computeType === "float16";
     return new PixArtTransformer(config, text, openStep, {
       guidanceBranches,
       absorbs,

@@ -14,7 +14,7 @@ import { deviceTraits } from "../../runtime/device.ts";
 import type { RuntimeTraits } from "../../runtime/runtime.ts";
 
 const CPU: RuntimeTraits = { hostMemory: true, float16: false };
-const GPU: RuntimeTraits = { hostMemory: false, float16: "products", fillingTokens: 2048 };
+const GPU: RuntimeTraits = { hostMemory: false, float16: "weights", fillingTokens: 2048 };
 /** Pixels along one side of a PixArt token. */
 const TOKEN_SIZE = 16;
 

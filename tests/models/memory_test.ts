@@ -6,7 +6,7 @@ import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
 
 Deno.test("large weights of layers stream on a CPU, or if each is read once; others stay in memory", () => {
   const cpu: RuntimeTraits = { hostMemory: true, float16: false };
-  const gpu: RuntimeTraits = { hostMemory: false, float16: "products" };
+  const gpu: RuntimeTraits = { hostMemory: false, float16: "weights" };
   assert.equal(defaultResidency(cpu, 9e9), "stream");
   assert.equal(defaultResidency(cpu, 1e8), "stage");
   assert.equal(defaultResidency(gpu, 9e9), "stage");

@@ -3,7 +3,7 @@ import { checkPrecision, precisionOf, PRECISIONS } from "../../models/precision.
 
 Deno.test("checkPrecision() rejects float16 if a device lacks it, and nothing else", () => {
   const cpu = { device: "cpu", traits: { hostMemory: true, float16: false } as const };
-  const gpu = { device: "webgpu", traits: { hostMemory: false, float16: "products" } as const };
+  const gpu = { device: "webgpu", traits: { hostMemory: false, float16: "weights" } as const };
   assert.throws(() => checkPrecision("float16", cpu), /Cannot compute in float16 on cpu/);
   for (const precision of PRECISIONS) checkPrecision(precision, gpu);
   for (const precision of PRECISIONS.filter((one) => one !== "float16")) checkPrecision(precision, cpu);

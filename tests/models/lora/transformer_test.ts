@@ -70,9 +70,9 @@ Deno.test("a LoRA produces the same up to rounding with absorbed projections and
   const ways = [
     { traits: plain, options: {}, relL2: 2e-6 },
     { traits: plain, options: { guidanceBranches: 2 as const }, relL2: 2e-6 },
-    ...(["products", "blocks"] as const).map((float16) => ({
+    ...(["weights", "blocks"] as const).map((float16) => ({
       traits: { hostMemory: false, float16 },
-      options: { guidanceBranches: 2 as const, computeType: "float16" as const },
+      options: { guidanceBranches: 2 as const, weightType: "float16" as const },
       relL2: float16 === "blocks" ? 3e-3 : 1e-3,
     })),
   ];

@@ -147,7 +147,7 @@ Deno.test("a picture in float16 is close to that in float32, which is used if va
 });
 
 const CPU = { hostMemory: true, float16: false } as const;
-const GPU = { hostMemory: false, float16: "products" } as const;
+const GPU = { hostMemory: false, float16: "weights" } as const;
 
 Deno.test("large pictures of AutoencoderKL are decoded without seams on a CPU", async () => {
   const kl = AutoencoderConfig.parse((await openTiny("tiny-alpha-512", "vae")).config);

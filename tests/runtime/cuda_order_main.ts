@@ -1,0 +1,13 @@
+/** Prepares this process for the GPU of its argument, and prints how CUDA and the driver's tool number two GPUs. */
+
+import process from "node:process";
+import { cudaNumber, gpuName, prepareCuda } from "../../runtime/cuda_environment.ts";
+
+const [index] = process.argv.slice(2);
+prepareCuda(`cuda:${index}`, { tf32: false, index: Number(index) });
+process.stdout.write(JSON.stringify({
+  cuda: [0, 1].map(cudaNumber),
+  tool: [0, 1].map(gpuName),
+  visible: process.env["CUDA_VISIBLE_DEVICES"]?.split(",").slice(0, 3),
+  environment: process.env,
+}));
