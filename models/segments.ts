@@ -243,7 +243,11 @@ export class SegmentedModel implements AsyncDisposable {
     const graph = this.#graphs[index]!;
     const { onLoad, residency, memoryPool = true } = this.#options;
     onLoad?.({ graph: graph.name, index, total: this.#graphs.length, bytes: graph.weightBytes });
-    const keep = residency === "resident";
-    return await this.#runtime.open(graph, { memoryPool, keep, signal });
+    return await this.#runtime.open(graph, {
+      memoryPool,
+      keep: residency === "resident",
+      isShortLived: residency === "stream",
+      signal,
+    });
   }
 }

@@ -209,9 +209,17 @@ export class OnnxRuntimeNode implements Runtime {
       logSeverityLevel: 4,
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
-        // This optimizer gives dequantized weights zero points of a shape that ONNX Runtime refuses.
         ...(graph.byteProductProbe
-          ? { optimization: { disable_specified_optimizers: "QDQS8ToU8Transformer" } }
+          ? {
+            optimization: {
+              disable_specified_optimizers: [
+                // It gives dequantized weights zero points of a shape that ONNX Runtime refuses.
+                "QDQS8ToU8Transformer",
+                // It casts and transposes the weights that cross-attention absorbs.
+                ...(options.isShortLived && !graph.castsMatrices ? ["ConstantFolding"] : []),
+              ].join(";"),
+            },
+          }
           : {}),
         session: {
           disable_prepacking: graph.prepareWeights ? "0" : "1",

@@ -39,6 +39,13 @@ export interface ModelGraph {
    * twice the time.
    */
   readonly byteProductProbe?: ModelGraph;
+  /**
+   * Whether products cast a matrix to another type. It can only be laid out for speed if it is cast when the
+   * graph opens.
+   *
+   * @default {false}
+   */
+  readonly castsMatrices?: boolean;
 }
 
 /** Options for opening a graph. */
@@ -59,6 +66,14 @@ export interface OpenOptions {
    * @default {false}
    */
   readonly keep?: boolean | undefined;
+  /**
+   * Whether the session is released after a few runs, as when weights stream. A graph whose products are all
+   * of integers then opens twice as fast, because its constant expressions are computed in each run. Results
+   * are the same, bit for bit.
+   *
+   * @default {false}
+   */
+  readonly isShortLived?: boolean | undefined;
 }
 
 /** An open graph. Release it, because its memory is native and invisible to the garbage collector. */

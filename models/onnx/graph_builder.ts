@@ -82,6 +82,7 @@ export class GraphBuilder {
   readonly #exposed: (name: string) => boolean;
   readonly #transposesWeights: boolean;
   #prepareWeights = false;
+  #castsMatrices = false;
   #byteProductProbe: ModelGraph | undefined;
   #weightBytes = 0;
   #count = 0;
@@ -253,6 +254,7 @@ export class GraphBuilder {
     dtype: ComputeType,
     stored: ComputeType,
   ): Value {
+    if (weight.dtype !== dtype) this.#castsMatrices = true;
     if (!this.#transposesWeights) return this.gemm(x, this.weight(weight, dtype), bias);
     const y = transposedProduct(this, x, weight, dtype, stored);
     return bias ? this.add(y, bias) : y;
@@ -449,6 +451,7 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
+      ...(this.#castsMatrices ? { castsMatrices: true } : {}),
       ...(this.#byteProductProbe ? { byteProductProbe: this.#byteProductProbe } : {}),
       ...(weights.length === 0
         ? {}

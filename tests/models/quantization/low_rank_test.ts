@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writeTransformer } from "../../../bench/random_transformer.ts";
 import { sha256 } from "../../../artifacts/sha256.ts";
 import { toFloat32 } from "../../../artifacts/half_precision.ts";
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
@@ -201,6 +202,25 @@ Deno.test("a transformer in int4-lowrank predicts the same with every residency,
     );
     const off = relativeError(expected.data, plain.data);
     assert(off > 0 && off < 0.05, `off by ${off}`);
+  }));
+
+Deno.test("a transformer in int8 beside float16 matrices predicts the same with every residency", () =>
+  inFolder(async (folder) => {
+    // Wide enough that a product depends on whether its matrix was laid out before.
+    const size = { num_attention_heads: 4, attention_head_dim: 72, cross_attention_dim: 288, num_layers: 2 };
+    const config = {
+      _class_name: "PixArtTransformer2DModel",
+      caption_channels: 256,
+      sample_size: 16,
+      ...size,
+    };
+    await writeTransformer(folder, config, "float16");
+    const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
+    const weights = await openQuantized(component, "int8", join(folder, "quantized"));
+    const [kept, streamed] = await Promise.all(
+      (["stage", "stream"] as const).map((residency) => predict(component, weights, { residency })),
+    );
+    assert.deepEqual(streamed!.data, kept!.data);
   }));
 
 Deno.test("an aborted quantization with branches continues to the same bytes", () =>
