@@ -12,7 +12,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession } from "onnxruntime-node";
 import { cudaNumber, prepareCuda } from "./cuda_environment.ts";
 import { type Device, DeviceError, deviceTraits, missingReason, providerOf } from "./device.ts";
-import { giveBackUnused, returnLargeBlocks } from "../system/freed_memory.ts";
+import { giveBackUnused, LARGE_BYTES, returnBlocksFrom } from "../system/freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
@@ -106,7 +106,6 @@ export class OnnxRuntimeNode implements Runtime {
     this.#threads = threads;
     // Errors are thrown. Printing them on standard error as well is noise.
     env.logLevel = "fatal";
-    returnLargeBlocks();
   }
 
   /**
@@ -127,6 +126,8 @@ export class OnnxRuntimeNode implements Runtime {
   }
 
   async #create(graph: ModelGraph, options: OpenOptions): Promise<OnnxRuntimeSession> {
+    const { isShortLived = false, memoryPool = true } = options;
+    returnBlocksFrom(isShortLived && memoryPool ? LARGE_BYTES.streaming : LARGE_BYTES.default);
     const started = performance.now();
     let session: InferenceSession;
     try {
