@@ -79,10 +79,16 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
   const part = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
   const count = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
   const outliers = part("outliers", () => g.largest(channelSizes(g, x), count));
+  const columns = part("outlier columns", () => {
+    const rows = g.op("Shape", [x], { start: 0n, end: 1n });
+    return g.op("Expand", [outliers, g.concat([rows, g.int64s([count])], 0)]);
+  });
+  // Gather along the last axis copies each element by itself, on one thread.
+  const large = part("large", () => g.op("GatherElements", [x, columns], { axis: 1n }));
   const others = part("others", () => {
-    const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
-    const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
-    return g.mul(x, g.op("ScatterElements", [ones, outliers, zeros], { axis: 0n }));
+    // This shape makes ONNX Runtime gather first. Nothing else then needs the rows, so it zeroes them in place.
+    const zeros = g.op("Expand", [g.scalar(0), g.op("Shape", [large])]);
+    return g.op("ScatterElements", [x, columns, zeros], { axis: 1n });
   });
   const scales = part("row scales", () => {
     const axis = g.int64s([1]);
@@ -97,9 +103,6 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
     return g.op("QuantizeLinear", [g.op("Div", [others, scales]), g.scalar(1), zero(g)]);
   });
   const rest = part("rest", () => {
-    const columns = g.concat([g.op("Shape", [x], { start: 0n, end: 1n }), g.int64s([count])], 0);
-    // Gather along the last axis copies each element by itself, on one thread.
-    const large = g.op("GatherElements", [x, g.op("Expand", [outliers, columns])], { axis: 1n });
     return g.concat([large, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
   });
   return { integers, scales, outliers, rest };

@@ -37,6 +37,15 @@ const STEP_SHARE = 14 / 16;
 const CAST_SHARE = 0.4;
 /** Additional memory for packing quantized weights while a graph opens, as a fraction of a layer. */
 const PACKING_SHARE = 1 / 3;
+/**
+ * Memory of weights in `int8` on a CPU relative to their bytes: those of the file, a copy that is laid out for
+ * integer products, and 2 of 14 matrices as float32, which cross-attention absorbs.
+ */
+const INTEGER_COPIES = 2 + FLOAT32_BYTES * 2 / 14;
+/** Additional activation values of a block in `int8` on a CPU, per token and channel. */
+const INTEGER_UNITS = 5;
+/** Memory of a released block that is kept for the next one, relative to its weights in float32. */
+const KEPT_SHARE = 1.1;
 
 /** Number of activation values of a block on a GPU per token and channel. */
 const GPU_UNITS = 30;
@@ -114,21 +123,25 @@ export function transformerMemoryChoices(
  */
 function predictPeak(
   facts: LayeredFacts,
-  { transposesWeights = false }: RuntimeTraits,
+  { hostMemory, transposesWeights = false }: RuntimeTraits,
   tokens: TransformerTokens,
   residency: Residency,
   precision: Precision,
 ): number {
-  const activations = DENOISE_UNITS * tokens.picture * facts.width;
+  const hasIntegers = hostMemory && precision === "int8";
+  const units = DENOISE_UNITS + (hasIntegers ? INTEGER_UNITS : 0);
+  const activations = units * tokens.picture * facts.width;
   const keysAndValues = 2 * facts.layers * tokens.text * facts.width;
   const cached = CACHED_ROWS * (tokens.cachedBranches ?? 0) * tokens.picture * facts.width;
-  const held = heldBytes(facts, residency, precision);
+  const held = (hasIntegers ? INTEGER_COPIES : 1) * heldBytes(facts, residency, precision);
+  const elements = facts.layerBytes / facts.storedBytes;
+  const kept = hostMemory && residency === "stream" ? KEPT_SHARE * STEP_SHARE * FLOAT32_BYTES * elements : 0;
   const isCast = precision === "float32" && facts.storedBytes < FLOAT32_BYTES;
   const mapped = isCast ? CAST_SHARE * facts.storedBytes / FLOAT32_BYTES * held : 0;
   // Graphs are opened before activations exist, so the two do not add up.
   const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues + cached));
   const transposed = transposesWeights && !isQuantizedPrecision(precision) ? held : 0;
-  return PROCESS_BYTES + DENOISE_BYTES + held + transposed + most;
+  return PROCESS_BYTES + DENOISE_BYTES + held + kept + transposed + most;
 }
 
 /**
