@@ -49,10 +49,13 @@ const KEPT_SHARE = 1.1;
 
 /** Number of activation values of a block on a GPU per token and channel. */
 const GPU_UNITS = 30;
-/** The same with float16 matrices, in float32 units. */
+/** The same if blocks compute in float16, in float32 units. */
 const GPU_HALF_UNITS = 21;
-/** GPU memory of float16 matrices relative to their weights. Part of them is stored twice. */
-const GPU_HALF_HELD = 1.24;
+/**
+ * GPU memory of float16 matrices relative to their weights. Part of them is stored twice, or cast to float32 in
+ * each run.
+ */
+const GPU_HALF_HELD = { blocks: 1.24, weights: 1.4 } as const;
 
 /** Number of row sets that a step cache keeps per branch: two residuals, plus a new residual and its rows. */
 const CACHED_ROWS = 4;
@@ -111,7 +114,7 @@ export function transformerMemoryChoices(
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
     ...(traits.hostMemory ? {} : {
       gpuPeakBytes: predictGpuPeak(facts, traits, guidanceBranches * tokens.picture, residency, precision),
-      heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, residency, precision) : 0,
+      heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, traits, residency, precision) : 0,
     }),
     guidanceBranches: guided ? guidanceBranches : undefined,
     advice: `${lowerPrecisionAdvice(residency, precision)}, or make a smaller picture`,
@@ -160,21 +163,27 @@ function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precisi
 
 function predictGpuPeak(
   facts: LayeredFacts,
-  { contextBytes = 0 }: RuntimeTraits,
+  traits: RuntimeTraits,
   tokens: number,
   residency: Residency,
   precision: Precision,
 ): number {
-  const activations = (precision === "float16" ? GPU_HALF_UNITS : GPU_UNITS) * FLOAT32_BYTES * tokens *
-    facts.width;
-  return contextBytes + gpuWeightBytes(facts, residency, precision) + activations;
+  const { contextBytes = 0, float16 } = traits;
+  const units = precision === "float16" && float16 === "blocks" ? GPU_HALF_UNITS : GPU_UNITS;
+  const activations = units * FLOAT32_BYTES * tokens * facts.width;
+  return contextBytes + gpuWeightBytes(facts, traits, residency, precision) + activations;
 }
 
-/** Returns the bytes of the weights in GPU memory. They are cast once, when the graph opens. */
-function gpuWeightBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+/** Returns the bytes of the weights in GPU memory. */
+function gpuWeightBytes(
+  facts: LayeredFacts,
+  { float16 }: RuntimeTraits,
+  residency: Residency,
+  precision: Precision,
+): number {
   const stored = residency === "stream" ? facts.layerBytes : facts.weightBytes;
   const elements = stored / facts.storedBytes;
   const cast = { ...facts, storedBytes: FLOAT32_BYTES };
   const bytes = precisionBytes(FLOAT32_BYTES * elements, cast, precision, FLOAT32_BYTES);
-  return (precision === "float16" ? GPU_HALF_HELD : 1) * STEP_SHARE * bytes;
+  return (precision === "float16" && float16 ? GPU_HALF_HELD[float16] : 1) * STEP_SHARE * bytes;
 }
