@@ -176,9 +176,9 @@ export function precisionBytes(
 }
 
 /**
- * Returns the default residency of the weights of layers. Large weights stream if streaming takes little
- * more time: from memory-mapped files in host memory, and on any device if each layer runs once. All others stay
- * in memory while the stage runs.
+ * Returns the default residency of the weights of layers. Large weights stream if streaming takes little more
+ * time: from memory-mapped files in host memory, and on any device if each layer runs once. All others stay in
+ * memory while the stage runs.
  *
  * @param traits The traits of the device.
  * @param bytes Bytes of the weights.

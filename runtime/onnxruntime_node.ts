@@ -127,7 +127,8 @@ export class OnnxRuntimeNode implements Runtime {
 
   async #create(graph: ModelGraph, options: OpenOptions): Promise<OnnxRuntimeSession> {
     const { isShortLived = false, memoryPool = true } = options;
-    returnBlocksFrom(isShortLived && memoryPool ? LARGE_BYTES.streaming : LARGE_BYTES.default);
+    const isLarge = graph.weightBytes >= LARGE_BYTES.streaming;
+    returnBlocksFrom(isShortLived && memoryPool && isLarge ? LARGE_BYTES.streaming : LARGE_BYTES.default);
     const started = performance.now();
     let session: InferenceSession;
     try {

@@ -20,9 +20,10 @@ export const LARGE_BYTES = {
    */
   default: 4 << 20,
   /**
-   * For weights that stream. Each block of a transformer has matrices of the same sizes as the one before,
-   * which fit. The system would otherwise fill fresh memory with zeros for each, a fifth of the time of a step
-   * of PixArt-XL at 512 × 512 in float32.
+   * For large weights that stream. Each block of a transformer has matrices of the same sizes as the one
+   * before, which fit. The system would otherwise fill fresh memory with zeros for each, a fifth of the time of
+   * a step of PixArt-XL at 512 × 512 in float32. Blocks with quantized weights are smaller, and gain less time
+   * than the memory is worth.
    */
   streaming: 32 << 20,
 } as const;

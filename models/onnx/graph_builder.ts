@@ -465,8 +465,11 @@ export class GraphBuilder {
     const nodes: Node[] = [];
     this.#nodes = nodes;
     try {
-      // A branch must output a new value, even if it only passes one through.
-      const value = this.op("Identity", [make()]);
+      const made = make();
+      // A branch must output a value of its own. Only one that passes a value through has to copy it.
+      const value = nodes.some(({ output }) => output?.includes(made.name))
+        ? made
+        : this.op("Identity", [made]);
       const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
       return { name, type: AttributeType.GRAPH, g };
     } finally {

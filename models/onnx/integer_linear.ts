@@ -6,8 +6,9 @@
  *
  * A few input channels of transformers are tens of times as large as all others. A scale that covers them
  * leaves little precision for the rest. The largest channels of the input are therefore 0 in the integer
- * product, and a float32 product with few columns adds them and the bias. Source: Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale"
- * (https://arxiv.org/abs/2208.07339), section 3.2.
+ * product, and a float32 product with few columns adds them and the bias. Source: Dettmers et al.,
+ * "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale" (https://arxiv.org/abs/2208.07339),
+ * section 3.2.
  *
  * @module
  */

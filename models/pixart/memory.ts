@@ -138,7 +138,8 @@ function predictPeak(
   const cached = CACHED_ROWS * (tokens.cachedBranches ?? 0) * tokens.picture * facts.width;
   const held = (hasIntegers ? INTEGER_COPIES : 1) * heldBytes(facts, residency, precision);
   const elements = facts.layerBytes / facts.storedBytes;
-  const kept = hostMemory && residency === "stream" ? KEPT_SHARE * STEP_SHARE * FLOAT32_BYTES * elements : 0;
+  const keeps = hostMemory && residency === "stream" && precision === "float32";
+  const kept = keeps ? KEPT_SHARE * STEP_SHARE * FLOAT32_BYTES * elements : 0;
   const isCast = precision === "float32" && facts.storedBytes < FLOAT32_BYTES;
   const mapped = isCast ? CAST_SHARE * facts.storedBytes / FLOAT32_BYTES * held : 0;
   // Graphs are opened before activations exist, so the two do not add up.

@@ -26,7 +26,8 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly shortText?: boolean | undefined;
   /**
-   * Type of the blocks' weights in memory, if linear layers transpose theirs or the blocks compute in this type.
+   * Type of the blocks' weights in memory, if linear layers transpose theirs or the blocks compute in this
+   * type.
    *
    * @default {"float32"}
    */

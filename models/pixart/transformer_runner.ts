@@ -144,10 +144,10 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config The transformer's configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options Residency of the weights; type of the blocks' weights in memory (float32 by default); number of
-   *   guidance branches predicted at once (1 by default); self-attentions that can be perturbed (none by
-   *   default); the ControlNet; and the step cache's threshold for the change of the first block's residual
-   *   (no cache by default).
+   * @param options Residency of the weights; type of the blocks' weights in memory (float32 by default);
+   *   number of guidance branches predicted at once (1 by default); self-attentions that can be perturbed
+   *   (none by default); the ControlNet; and the step cache's threshold for the change of the first block's
+   *   residual (no cache by default).
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
    */
