@@ -56,8 +56,10 @@ const PREPARED = "PIXSTAGE_CUDA_PREPARED";
 
 /** The GPUs that CUDA may use, and their order. */
 const VISIBLE = "CUDA_VISIBLE_DEVICES";
-/** The value of that variable before a process changed the order. Children inherit both. */
+/** The value of that variable before a process changed the order, or {@linkcode ALL}. Children inherit both. */
 const VISIBLE_BEFORE = "PIXSTAGE_CUDA_VISIBLE_DEVICES";
+/** Stands for a variable that was not set. */
+const ALL = "all";
 /** More GPUs than a machine has. CUDA ignores everything after the first number without a GPU. */
 const MOST_GPUS = 64;
 
@@ -77,8 +79,9 @@ export function cudaNumber(index: number): number {
 
 /** Returns the names of the GPUs that the user makes visible, or `undefined` if that is all of them. */
 function visibleGpus(): readonly string[] | undefined {
-  const listed = process.env[VISIBLE_BEFORE] ?? process.env[VISIBLE];
-  return listed ? listed.split(",").map((name) => name.trim()) : undefined;
+  const listed = process.env[VISIBLE_BEFORE] ?? process.env[VISIBLE] ?? ALL;
+  if (listed === ALL) return undefined;
+  return listed === "" ? [] : listed.split(",").map((name) => name.trim());
 }
 
 /**
@@ -87,8 +90,10 @@ function visibleGpus(): readonly string[] | undefined {
  */
 function startWith(index: number): void {
   const visible = visibleGpus();
-  process.env[VISIBLE_BEFORE] ??= process.env[VISIBLE] ?? "";
-  const all = Array.from({ length: visible?.length ?? MOST_GPUS }, (_, number) => number);
+  const count = visible?.length ?? MOST_GPUS;
+  if (index >= count) return;
+  process.env[VISIBLE_BEFORE] ??= process.env[VISIBLE] ?? ALL;
+  const all = Array.from({ length: count }, (_, number) => number);
   order = [index, ...all.filter((number) => number !== index)];
   process.env[VISIBLE] = order.map((number) => visible?.[number] ?? number).join(",");
 }
