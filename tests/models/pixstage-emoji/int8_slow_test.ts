@@ -14,10 +14,10 @@ import { misnamed } from "./misnamed.ts";
  */
 const BAR = 35;
 /**
- * Maximum number of prompts below that value. When measured, 1 of 32 was with `denoise` alone, at 31.8 dB, and 2
- * with both stages, the lowest at 29.8 dB. Which ones is chance: another order of the same sums moves them.
+ * Maximum number of prompts below that value. When measured, 1 of 32 was with `denoise` alone, at 31.8 dB, and
+ * the lowest with both stages had 29.8 dB. Which ones is chance: another order of the same sums moves them.
  */
-const MOST_BELOW = 2;
+const MOST_BELOW = { denoise: 1, both: 2 };
 const LEAST = 25;
 
 Deno.test("32 pictures in int8 nearly equal those in float32 and show the same subjects", async () => {
@@ -33,11 +33,16 @@ Deno.test("32 pictures in int8 nearly equal those in float32 and show the same s
     return toPixels(made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">);
   };
   const exact = await picturesOf({});
-  for (const precision of [{ denoise: "int8" }, { "*": "int8" }] as const) {
+  for (
+    const { precision, mostBelow } of [
+      { precision: { denoise: "int8" }, mostBelow: MOST_BELOW.denoise },
+      { precision: { "*": "int8" }, mostBelow: MOST_BELOW.both },
+    ] as const
+  ) {
     const pictures = await picturesOf(precision);
     const ratios = pictures.map((picture, index) => psnr(exact[index]!, picture));
     const told = ratios.map((ratio, index) => `${prompts[index]} ${ratio.toFixed(1)}`).join(", ");
-    assert.ok(ratios.filter((ratio) => ratio < BAR).length <= MOST_BELOW, told);
+    assert.ok(ratios.filter((ratio) => ratio < BAR).length <= mostBelow, told);
     assert.ok(Math.min(...ratios) > LEAST, told);
     const wrong = await misnamed(pictures.map((picture, index) => ({ prompt: prompts[index]!, picture })));
     assert.deepEqual(wrong, []);
