@@ -9,14 +9,13 @@
 
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
-import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
+import { isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
 import type { WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
-  TensorProto_DataType as DataType,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
@@ -35,6 +34,7 @@ import {
   type Value,
   valueInfo,
 } from "./graph_parts.ts";
+import { float8Rows } from "./float8_rows.ts";
 import { transposedProduct } from "./transposed_product.ts";
 import { weightSlices } from "./weight_slices.ts";
 import { weightsFolder } from "./weights_folder.ts";
@@ -155,7 +155,7 @@ export class GraphBuilder {
 
   /** Gathers rows of a weight [rows, width], and casts them to float32. Only these rows are read. */
   rows(location: WeightLocation, indices: Value): Value {
-    if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
+    if (isFloat8(location.dtype)) return float8Rows(this, location, location.dtype, indices);
     const rows = this.op("Gather", [this.stored(location), indices]);
     return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
@@ -240,24 +240,16 @@ export class GraphBuilder {
     dtype: ComputeType = "float32",
     stored: ComputeType = dtype,
   ): Value {
+    const product = (slice: WeightLocation, added?: Value): Value => {
+      if (slice.dtype !== dtype) this.#castsMatrices = true;
+      if (!this.#transposesWeights) return this.gemm(x, this.weight(slice, dtype), added);
+      const y = transposedProduct(this, x, slice, dtype, stored);
+      return added ? this.add(y, added) : y;
+    };
     const slices = weightSlices(weight, dtype);
-    if (slices.length === 1) return this.#product(x, weight, bias, dtype, stored);
+    if (slices.length === 1) return product(weight, bias);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
-    const parts = slices.map((slice, index) => this.#product(x, slice, biases?.[index], dtype, stored));
-    return this.concat(parts, 1);
-  }
-
-  #product(
-    x: Value,
-    weight: WeightLocation,
-    bias: Value | undefined,
-    dtype: ComputeType,
-    stored: ComputeType,
-  ): Value {
-    if (weight.dtype !== dtype) this.#castsMatrices = true;
-    if (!this.#transposesWeights) return this.gemm(x, this.weight(weight, dtype), bias);
-    const y = transposedProduct(this, x, weight, dtype, stored);
-    return bias ? this.add(y, bias) : y;
+    return this.concat(slices.map((slice, index) => product(slice, biases?.[index])), 1);
   }
 
   /**
@@ -475,16 +467,6 @@ export class GraphBuilder {
     } finally {
       this.#nodes = outer;
     }
-  }
-
-  /**
-   * Gathers rows of 8-bit floats, which Gather does not support: gathers their bits and looks each value up
-   * in a table.
-   */
-  #float8Rows(location: WeightLocation, dtype: Float8DType, indices: Value): Value {
-    const bits = this.stored({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
-    const rows = this.op("Cast", [this.op("Gather", [bits, indices])], { to: BigInt(DataType.INT32) });
-    return this.op("Gather", [this.vector([...FLOAT8_VALUES[dtype]]), rows]);
   }
 
   #node(
