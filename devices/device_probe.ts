@@ -8,6 +8,7 @@
 
 import { toFloat32 } from "../artifacts/half_precision.ts";
 import { tensor } from "../artifacts/tensor.ts";
+import { attention } from "../models/onnx/attention.ts";
 import { type BuiltGraph, GraphBuilder } from "../models/onnx/graph_builder.ts";
 import { DeviceError } from "../runtime/device.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -73,7 +74,7 @@ function attentionGraph(dtype: "float32" | "float16"): BuiltGraph {
   const g = new GraphBuilder();
   const x = g.cast(g.input("x", "float32", ["rows", width]), dtype);
   const w = g.cast(g.input("w", "float32", [width, width]), dtype);
-  g.output("y", g.cast(g.attention(g.gemm(x, w), x, x, { heads: HEADS }), "float32"), ["rows", width]);
+  g.output("y", g.cast(attention(g, g.gemm(x, w), x, x, { heads: HEADS }), "float32"), ["rows", width]);
   return g.build(`attention in ${dtype}`);
 }
 

@@ -31,6 +31,7 @@ import {
   type Node,
   type NodeAttribute,
   renamedNode,
+  type ScanInput,
   type Value,
   valueInfo,
 } from "./graph_parts.ts";
@@ -353,42 +354,6 @@ export class GraphBuilder {
   }
 
   /**
-   * Computes multi-head attention over rows: softmax(scale · query · keyᵀ + bias) · value. Without a bias,
-   * the scores are never all in memory.
-   *
-   * @param query [query tokens, heads · size].
-   * @param key [key tokens, heads · size].
-   * @param value [key tokens, heads · size].
-   * @param options Number of heads; scale of the scores, 1/√size by default; bias [1, heads, query, key];
-   *   number of concatenated sequences of equal length, 1 by default, each of which attends only to its own
-   *   keys; number of valid keys of each sequence, int32 [sequences], all by default.
-   * @returns [query tokens, heads · size].
-   */
-  attention(
-    query: Value,
-    key: Value,
-    value: Value,
-    options: { heads: number; scale?: number; bias?: Value; sequences?: number; keyLengths?: Value },
-  ): Value {
-    const { heads, scale, bias, sequences = 1, keyLengths } = options;
-    const batched = [query, key, value].map((rows) => {
-      const batch = this.op("Unsqueeze", [rows, this.int64s([0])]);
-      return sequences === 1 ? batch : this.reshape(batch, [sequences, -1, 0]);
-    });
-    const attended = this.contrib(
-      "MultiHeadAttention",
-      bias
-        ? [...batched, undefined, keyLengths, bias]
-        : keyLengths
-        ? [...batched, undefined, keyLengths]
-        : batched,
-      { num_heads: BigInt(heads), ...(scale === undefined ? {} : { scale }) },
-    );
-    const rows = sequences === 1 ? attended : this.reshape(attended, [1, -1, 0]);
-    return this.op("Squeeze", [rows, this.int64s([0])]);
-  }
-
-  /**
    * Computes only one of two values, depending on a condition. Weights and constants of a branch belong to
    * the graph; its other values do not.
    *
@@ -407,10 +372,36 @@ export class GraphBuilder {
   ): Value {
     const chosen = this.op("If", [condition]);
     this.#nodes.at(-1)!.attribute.push(
-      this.#branch("then_branch", then, dtype, dims),
-      this.#branch("else_branch", otherwise, dtype, dims),
+      this.#subgraph("then_branch", then, valueInfo("", dtype, dims)),
+      this.#subgraph("else_branch", otherwise, valueInfo("", dtype, dims)),
     );
     return chosen;
+  }
+
+  /**
+   * Runs the same nodes on each slice of its inputs along the first axis, one after the other. Only one
+   * slice's inner values are in memory at a time.
+   *
+   * @param inputs The inputs, which have the same number of slices.
+   * @param body Builds the result of a slice, float32.
+   * @param dims Shape of the result of a slice.
+   * @returns The results, [slices, ...dims].
+   */
+  scan(
+    inputs: readonly ScanInput[],
+    body: (...slices: Value[]) => Value,
+    dims: readonly Dimension[],
+  ): Value {
+    const scanned = this.op("Scan", inputs.map(({ value }) => value), {
+      num_scan_inputs: BigInt(inputs.length),
+    });
+    const node = this.#nodes.at(-1)!;
+    const slices = inputs.map(({ dtype, dims }) => valueInfo(`slice.${this.#count++}`, dtype, dims));
+    const values = slices.map(({ name = "" }) => ({ name }));
+    node.attribute.push(
+      this.#subgraph("body", () => body(...values), valueInfo("", "float32", dims), slices),
+    );
+    return scanned;
   }
 
   /**
@@ -451,21 +442,29 @@ export class GraphBuilder {
     };
   }
 
-  /** Builds the nodes of a branch as a subgraph with one output. */
-  #branch(name: string, make: () => Value, dtype: DType, dims: readonly Dimension[]): NodeAttribute {
+  /** Builds a subgraph with one output, of the given type. */
+  #subgraph(
+    name: string,
+    make: () => Value,
+    output: MessageInitShape<typeof ValueInfoProtoSchema>,
+    input: MessageInitShape<typeof ValueInfoProtoSchema>[] = [],
+  ): NodeAttribute {
     const outer = this.#nodes;
     const nodes: Node[] = [];
     this.#nodes = nodes;
     try {
       const made = make();
-      // A branch must output a value of its own. Only one that passes a value through has to copy it.
-      const value = nodes.some(({ output }) => output?.includes(made.name))
+      // A subgraph must output a value of its own. Only one that passes a value through has to copy it.
+      const value = nodes.some(({ output }) => output.includes(made.name))
         ? made
         : this.op("Identity", [made]);
-      const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
+      const g = { name, node: nodes, input, output: [{ ...output, name: value.name }] };
       return { name, type: AttributeType.GRAPH, g };
     } finally {
       this.#nodes = outer;
+      // The rest of the graph does not see the values of a subgraph.
+      const own = new Set(nodes.flatMap(({ output }) => output));
+      for (const [key, { name }] of this.#known) if (own.has(name)) this.#known.delete(key);
     }
   }
 

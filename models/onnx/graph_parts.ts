@@ -38,6 +38,16 @@ export interface BuiltGraph extends ModelGraph {
 /** The size of an axis: a number, or the name of a size that is known only at run time. */
 export type Dimension = number | string;
 
+/** A value whose slices along the first axis a loop processes in turn. */
+export interface ScanInput {
+  /** The value, [slices, ...dims]. */
+  readonly value: Value;
+  /** Its type. */
+  readonly dtype: DType;
+  /** Shape of a slice. */
+  readonly dims: readonly Dimension[];
+}
+
 /** An attribute of a node. */
 export interface NodeAttribute {
   readonly name: string;
@@ -46,10 +56,11 @@ export interface NodeAttribute {
   readonly f?: number;
   readonly s?: Uint8Array;
   readonly ints?: bigint[];
-  /** The subgraph of a branch. */
+  /** The subgraph of a branch or loop. */
   readonly g?: {
     readonly name: string;
     readonly node: Node[];
+    readonly input: MessageInitShape<typeof ValueInfoProtoSchema>[];
     readonly output: MessageInitShape<typeof ValueInfoProtoSchema>[];
   };
 }
@@ -70,7 +81,7 @@ export interface Node {
  */
 export type Attribute = bigint | number | string | readonly bigint[];
 
-/** Renames values in a node and in the nodes of its branches; names that `renamed` lacks stay. */
+/** Renames values in a node and in the nodes of its subgraphs; names that `renamed` lacks stay. */
 export function renamedNode(node: Node, renamed: ReadonlyMap<string, string>): Node {
   const named = (name: string): string => renamed.get(name) ?? name;
   return {

@@ -17,6 +17,7 @@
  */
 
 import type { Layers } from "../layers.ts";
+import { attention } from "../onnx/attention.ts";
 import type { Value } from "../onnx/graph_builder.ts";
 
 /** Modulation vectors of a block, [width] each, in float16. Scales already include the added 1. */
@@ -82,7 +83,7 @@ export function float16Block(
   const seen = perturb(
     () => project("attn1.to_v", false),
     (value) =>
-      g.attention(project("attn1.to_q", bias), project("attn1.to_k", false), value(), {
+      attention(g, project("attn1.to_q", bias), project("attn1.to_k", false), value(), {
         heads,
         sequences: branches,
       }),
@@ -106,7 +107,7 @@ export function float16Block(
     g.gemm(text, weight(name, width, textWidth), bias ? biasOf(name, width) : undefined)
   );
   hidden = accumulate(
-    g.attention(query, key!, value!, { heads, sequences: branches, keyLengths: textLengths }),
+    attention(g, query, key!, value!, { heads, sequences: branches, keyLengths: textLengths }),
     weight("attn2.to_out.0", width, width),
     biasOf("attn2.to_out.0", width),
   );

@@ -16,7 +16,9 @@ import { absorbedAttention } from "./absorbed_attention.ts";
 import { float16Block, type Float16BlockOptions } from "./float16_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
+import { attention } from "../onnx/attention.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import { integerAttention } from "../onnx/integer_attention.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 import { type LayerRange, layerRanges } from "../segments.ts";
 import {
@@ -26,6 +28,7 @@ import {
   keyName,
   PERTURBED,
   type PixArtOptions,
+  ROW_PARTS,
   secondName,
   TEXT,
   TEXT_LENGTHS,
@@ -61,6 +64,7 @@ export function pixartTextGraph(
  * - Each block's keys and values, or the projected {@linkcode TEXT}: [tokens, width] per branch. If the
  *   residual stream is float16, one tensor [branches, tokens, width] with its {@linkcode TEXT_LENGTHS}
  *   instead.
+ * - {@linkcode ROW_PARTS}, if rows are split.
  * - {@linkcode PERTURBED}, if there are perturbable self-attentions.
  */
 export function pixartStepSegments(
@@ -146,6 +150,8 @@ export class PixArtLayers {
   readonly #givesText: boolean;
   readonly #guidanceBranches: 1 | 2;
   readonly #shortText: boolean;
+  readonly #splitsRows: boolean;
+  readonly #integerScores: boolean;
   readonly #perturbable: readonly string[];
 
   /**
@@ -163,6 +169,8 @@ export class PixArtLayers {
     this.#config = config;
     this.#guidanceBranches = options.guidanceBranches ?? 1;
     this.#shortText = options.shortText ?? false;
+    this.#splitsRows = options.splitsRows ?? false;
+    this.#integerScores = options.integerScores ?? false;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = graph;
@@ -312,8 +320,7 @@ export class PixArtLayers {
     const seen = this.#perturb(
       module,
       () => project("to_v"),
-      (value) =>
-        g.attention(project("to_q"), project("to_k"), value(), { heads, sequences: this.#guidanceBranches }),
+      (value) => this.#attendToSelf(project("to_q"), project("to_k"), value()),
     );
     const attended = large.linear(`${module}.attn1.to_out.0`, seen, width, width);
     g.probe(`block.${index}/attn1`, attended, tokens);
@@ -323,16 +330,38 @@ export class PixArtLayers {
     g.probe(`block.${index}/attn2`, crossed, tokens);
     hidden = g.add(hidden, crossed);
 
-    const inner = large.linear(
-      `${module}.ff.net.0.proj`,
-      this.#modulated(hidden, scaleFf, shiftFf, norm_eps),
-      width,
-      4 * width,
-    );
-    const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
-    const fed = large.linear(`${module}.ff.net.2`, activated, 4 * width, width);
+    const fed = this.#inParts(this.#modulated(hidden, scaleFf, shiftFf, norm_eps), (rows) => {
+      const inner = large.linear(`${module}.ff.net.0.proj`, rows, width, 4 * width);
+      const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
+      return large.linear(`${module}.ff.net.2`, activated, 4 * width, width);
+    });
     g.probe(`block.${index}/ff`, fed, tokens);
     return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf)), tokens);
+  }
+
+  /** Processes rows [tokens, width] in parts, one after the other. */
+  #inParts(rows: Value, process: (part: Value) => Value): Value {
+    if (!this.#splitsRows) return process(rows);
+    const g = this.graph;
+    const dims = ["part_rows", this.width] as const;
+    const parts = g.reshape(rows, g.concat([this.#rowParts(), g.int64s([-1, this.width])], 0));
+    return g.reshape(g.scan([{ value: parts, dtype: "float32", dims }], process, dims), [-1, this.width]);
+  }
+
+  #rowParts(): Value {
+    return this.graph.shared(ROW_PARTS, () => this.graph.input(ROW_PARTS, "int64", [1]));
+  }
+
+  /** Lets rows attend to all rows of their guidance branch. Integer scores pay off if there are many rows. */
+  #attendToSelf(query: Value, key: Value, value: Value): Value {
+    const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
+    const g = this.graph;
+    const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
+    if (!this.#integerScores) return exact();
+    const parts = this.#rowParts();
+    const isLarge = g.shared("is large", () => g.op("Greater", [parts, g.int64s([1])]));
+    const integer = () => integerAttention(g, query, key, value, { heads, size, parts });
+    return g.choose(isLarge, integer, exact, this.computeType, ["tokens", this.width]);
   }
 
   /**
@@ -367,7 +396,7 @@ export class PixArtLayers {
       );
     }
     const query = this.#large.linear(`${module}.to_q`, hidden, width, width, bias);
-    const attended = each(query, (rows, key, value) => g.attention(rows, key, value, { heads }));
+    const attended = each(query, (rows, key, value) => attention(g, rows, key, value, { heads }));
     return this.#large.linear(`${module}.to_out.0`, attended, width, width);
   }
 

@@ -47,6 +47,20 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly transposesWeights?: boolean | undefined;
   /**
+   * Whether the feed-forward layers and {@linkcode PixArtOptions.integerScores} process the rows in parts, one
+   * after the other. Their activations then stay in a CPU's cache and take less memory. Graphs have an input
+   * {@linkcode ROW_PARTS}.
+   *
+   * @default {false}
+   */
+  readonly splitsRows?: boolean | undefined;
+  /**
+   * Whether self-attention computes its scores as integer products. Requires `splitsRows`.
+   *
+   * @default {false}
+   */
+  readonly integerScores?: boolean | undefined;
+  /**
    * Names of the self-attentions that a prediction can perturb. If there are any, graphs have an input
    * {@linkcode PERTURBED}.
    *
@@ -74,6 +88,9 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly cachesSteps?: boolean | undefined;
 }
+
+/** Name of the number of parts into which rows are split, int64 [1]. It divides the number of rows. */
+export const ROW_PARTS = "row_parts";
 
 /** Name of the first block's residual. */
 export const FIRST_RESIDUAL = "first_residual";

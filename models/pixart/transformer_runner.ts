@@ -23,12 +23,24 @@ import {
 } from "./control_net.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { pixartStepSegments, pixartTextGraph } from "./transformer.ts";
-import { PERTURBED, type PixArtOptions, secondName, TEXT, TEXT_LENGTHS } from "./transformer_options.ts";
+import {
+  PERTURBED,
+  type PixArtOptions,
+  ROW_PARTS,
+  secondName,
+  TEXT,
+  TEXT_LENGTHS,
+} from "./transformer_options.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
+
+/** Number of rows whose activations in a feed-forward layer about fill a CPU's cache. */
+const PART_ROWS = 512;
+/** Fewer rows make products slow. */
+const LEAST_PART_ROWS = 256;
 
 /** A text in the form that the prediction graphs accept. */
 export interface PreparedText {
@@ -107,6 +119,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #guidanceBranches: 1 | 2;
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
+  readonly #splitsRows: boolean;
   readonly #perturbs: boolean;
   /** Whether the graph contains a ControlNet. */
   readonly #containsControl: boolean;
@@ -119,10 +132,11 @@ export class PixArtTransformer implements AsyncDisposable {
     config: PixArtTransformerConfig,
     text: SegmentedModel,
     openStep: (shortText: boolean) => Promise<StepModel>,
-    { guidanceBranches, absorbs, batchesTexts, perturbs, containsControl }: {
+    { guidanceBranches, absorbs, batchesTexts, splitsRows, perturbs, containsControl }: {
       readonly guidanceBranches: 1 | 2;
       readonly absorbs: boolean;
       readonly batchesTexts: boolean;
+      readonly splitsRows: boolean;
       readonly perturbs: boolean;
       readonly containsControl: boolean;
     },
@@ -133,6 +147,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#guidanceBranches = guidanceBranches;
     this.#absorbs = absorbs;
     this.#batchesTexts = batchesTexts;
+    this.#splitsRows = splitsRows;
     this.#perturbs = perturbs;
     this.#containsControl = containsControl;
   }
@@ -171,7 +186,8 @@ export class PixArtTransformer implements AsyncDisposable {
     ];
     const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
     const computeType: ComputeType = float16 === "blocks" ? weightType : "float32";
-    const absorbs = hostMemory && weightType === "float32" && !isInBlocks(weights);
+    const layout = quantizedLayout(weights);
+    const absorbs = hostMemory && weightType === "float32" && layout !== "blocks";
     // Elsewhere, weights that only a branch transposes would be transposed in each step.
     const branches = layersPerSegment === undefined && !transposesWeights;
     const build = (shortText: boolean): Segment[] => {
@@ -183,6 +199,8 @@ export class PixArtTransformer implements AsyncDisposable {
         shortText,
         projectsText,
         transposesWeights,
+        splitsRows: hostMemory,
+        integerScores: hostMemory && layout === "columns",
         perturbable,
         cachesSteps: stepCache !== undefined,
       };
@@ -207,6 +225,7 @@ export class PixArtTransformer implements AsyncDisposable {
       guidanceBranches,
       absorbs,
       batchesTexts,
+      splitsRows: hostMemory,
       perturbs: perturbable.length > 0,
       containsControl: control !== undefined && branches,
     });
@@ -311,6 +330,15 @@ export class PixArtTransformer implements AsyncDisposable {
     return {
       ...(this.#batchesTexts ? textBatch(texts) : textsByName(texts)),
       ...this.#sizeConditions(inputs),
+      ...(this.#splitsRows
+        ? {
+          [ROW_PARTS]: tensor(
+            "int64",
+            [1],
+            BigInt64Array.of(BigInt(rowParts(rows.shape[0]! * columns.shape[0]!))),
+          ),
+        }
+        : {}),
       ...(this.#perturbs
         ? { [PERTURBED]: tensor("bool", [], Uint8Array.of(Number(inputs.perturbed ?? false))) }
         : {}),
@@ -409,7 +437,21 @@ function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
   };
 }
 
-/** Returns whether weights are quantized in blocks, which cannot be converted to a matrix. */
-function isInBlocks(weights: Weights): boolean {
-  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized?.layout === "blocks";
+/** Returns how the weights are quantized, if they are. */
+function quantizedLayout(weights: Weights): "blocks" | "columns" | undefined {
+  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized?.layout;
+}
+
+/**
+ * Returns the number of equal parts into which the rows of a picture are split: the divisor whose parts are
+ * nearest to {@linkcode PART_ROWS}, and not too small to pay off.
+ */
+function rowParts(rows: number): number {
+  const parts = Array.from(
+    { length: Math.max(1, Math.floor(rows / LEAST_PART_ROWS)) },
+    (_, index) => index + 1,
+  )
+    .filter((parts) => rows % parts === 0);
+  const distance = (parts: number) => Math.abs(Math.log(rows / parts / PART_ROWS));
+  return parts.reduce((best, next) => distance(next) < distance(best) ? next : best);
 }

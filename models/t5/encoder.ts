@@ -12,6 +12,7 @@
 
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
+import { attention } from "../onnx/attention.ts";
 import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { layerRanges, type SegmentOptions } from "../segments.ts";
 import type { T5Activation, T5EncoderConfig } from "./encoder_config.ts";
@@ -114,7 +115,7 @@ class T5Layers {
       this.#layers.linear(`${module}.SelfAttention.${name}`, normed, d_model, inner, false)
     );
     this.graph.probe(`block.${layer}/q`, query!, ["tokens", inner]);
-    const attended = this.graph.attention(query!, key!, value!, { heads: num_heads, scale: 1, bias });
+    const attended = attention(this.graph, query!, key!, value!, { heads: num_heads, scale: 1, bias });
     const projected = this.#layers.linear(`${module}.SelfAttention.o`, attended, inner, d_model, false);
     this.#hidden(`block.${layer}/self_attention`, projected);
     return this.#hidden(`block.${layer}/attention`, this.graph.add(hidden, projected));

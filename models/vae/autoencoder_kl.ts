@@ -12,6 +12,7 @@ import type { AutoencoderKLConfig } from "./autoencoder_kl_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { normalizeGroups } from "./group_norm.ts";
 import { type ConvOptions, Layers } from "../layers.ts";
+import { attention } from "../onnx/attention.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { layerRanges, type SegmentOptions } from "../segments.ts";
 
@@ -194,7 +195,7 @@ export class AutoencoderLayers {
     if (this.#config.mid_block_add_attention) {
       const { query, key, value } = this.attentionRows(module, x, channels);
       const parts = this.#queryParts === 1 ? [query] : this.graph.splitEvenly(query, 0, this.#queryParts);
-      const seen = parts.map((part) => this.graph.attention(part, key, value, { heads: 1 }));
+      const seen = parts.map((part) => attention(this.graph, part, key, value, { heads: 1 }));
       const attended = seen.length === 1 ? seen[0]! : this.graph.concat(seen, 0);
       x = this.addAttended(module, x, attended, channels);
     }

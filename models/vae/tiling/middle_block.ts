@@ -11,6 +11,7 @@
 
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { attention } from "../../onnx/attention.ts";
 import { type BuiltGraph, GraphBuilder } from "../../onnx/graph_builder.ts";
 import { AutoencoderLayers } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
@@ -94,7 +95,7 @@ function attentionGraph(weights: Weights, channels: number): BuiltGraph {
   const key = g.input("key", "float32", ["points", channels]);
   const value = g.input("value", "float32", ["points", channels]);
   const query = g.input("query", "float32", ["queries", channels]);
-  g.output("rows", g.attention(query, key, value, { heads: 1 }), ["queries", channels]);
+  g.output("rows", attention(g, query, key, value, { heads: 1 }), ["queries", channels]);
   return g.build(`${weights.component}.mid_block.attention`);
 }
 

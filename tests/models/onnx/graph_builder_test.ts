@@ -4,6 +4,7 @@ import { ARRAY_TYPES, type DType } from "../../../artifacts/dtype.ts";
 import { fromFloat32, toFloat32 } from "../../../artifacts/half_precision.ts";
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 import type { WeightLocation } from "../../../models/checkpoint/weights.ts";
+import { attention } from "../../../models/onnx/attention.ts";
 import { GraphBuilder, type Value } from "../../../models/onnx/graph_builder.ts";
 import { weightSlices } from "../../../models/onnx/weight_slices.ts";
 import { upsampleConv } from "../../../models/vae/upsample_conv.ts";
@@ -185,7 +186,8 @@ Deno.test("attention() is softmax of scaled products plus bias, times the values
     run(
       biased ? feeds : { query: feeds.query, key: feeds.key, value: feeds.value },
       (g) =>
-        g.attention(
+        attention(
+          g,
           g.input("query", "float32", ["q", width]),
           g.input("key", "float32", ["k", width]),
           g.input("value", "float32", ["k", width]),
