@@ -10,6 +10,7 @@ import type { Weights } from "./checkpoint/weights.ts";
 import type { LowRankBranch } from "./lora/branch.ts";
 import { addConvBranches, addLinearBranches, mergedMatrix } from "./lora/branch_layers.ts";
 import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
+import { castInRun } from "./onnx/transposed_product.ts";
 import { dequantized, quantizedLinear, type ScaledMatrix, scaledMatrix } from "./onnx/quantized_linear.ts";
 import { upsampleConv } from "./vae/upsample_conv.ts";
 
@@ -73,12 +74,16 @@ export class Layers {
     return location.quantized ? dequantized(this.graph, location) : this.graph.weight(location, this.#dtype);
   }
 
-  /** Returns a weight [out, in]. If it is quantized, the scales of its rows are separate. */
-  scaledMatrix(name: string, shape: readonly [output: number, input: number]): ScaledMatrix {
+  /**
+   * Returns a weight [out, in] for a product with `x`. If it is quantized, the scales of its rows are separate.
+   */
+  scaledMatrix(name: string, shape: readonly [output: number, input: number], x: Value): ScaledMatrix {
     const location = this.#weights.locate(name, shape);
-    return location.quantized
-      ? scaledMatrix(this.graph, location)
-      : { values: this.graph.weight(location, this.#dtype) };
+    if (location.quantized) return scaledMatrix(this.graph, location);
+    const stored = this.graph.weight(location, this.#stored);
+    return {
+      values: this.#stored === this.#dtype ? stored : castInRun(this.graph, stored, x, shape, this.#dtype),
+    };
   }
 
   /** Returns the low-rank branches of a module. */

@@ -220,7 +220,9 @@ export class GraphBuilder {
    * `bias` [out].
    */
   gemm(x: Value, weight: Value, bias?: Value): Value {
-    return this.op("Gemm", [x, weight, bias], { transB: 1n });
+    if (!this.#transposesWeights) return this.op("Gemm", [x, weight, bias], { transB: 1n });
+    const product = this.matMul(x, this.transpose(weight, [1, 0]));
+    return bias ? this.add(product, bias) : product;
   }
 
   /** Multiplies matrices, batched over leading axes: [.., rows, in] · [.., in, columns]. */

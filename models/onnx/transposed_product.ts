@@ -14,8 +14,7 @@ import type { ComputeType, GraphBuilder, Value } from "./graph_builder.ts";
  * Multiplies rows with a weight. All products with a weight share its transposition, which ONNX Runtime
  * computes when it opens the graph.
  *
- * If the weight stays in another type than the rows, it is cast in each run. A constant cast would be computed
- * when the graph opens, and the copies of all weights would stay in memory.
+ * If the weight stays in another type than the rows, it is cast in each run.
  *
  * @param g The graph.
  * @param x Rows [rows, inputs].
@@ -37,7 +36,27 @@ export function transposedProduct(
     () => g.transpose(g.weight(weight, stored), [1, 0]),
   );
   // With Gemm, ONNX Runtime would fuse the transposition back into the product.
-  return g.matMul(x, stored === dtype ? matrix : g.cast(notConstant(g, matrix, x, [inputs, outputs]), dtype));
+  return g.matMul(x, stored === dtype ? matrix : castInRun(g, matrix, x, [inputs, outputs], dtype));
+}
+
+/**
+ * Casts a constant in each run. A constant cast would be computed when the graph opens, and its result would
+ * stay in memory.
+ *
+ * @param g The graph.
+ * @param constant The constant.
+ * @param x A value that depends on the inputs.
+ * @param shape The constant's shape.
+ * @param dtype The type to cast to.
+ */
+export function castInRun(
+  g: GraphBuilder,
+  constant: Value,
+  x: Value,
+  shape: readonly number[],
+  dtype: ComputeType,
+): Value {
+  return g.cast(notConstant(g, constant, x, shape), dtype);
 }
 
 /**

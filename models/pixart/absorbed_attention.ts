@@ -53,7 +53,7 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   const byHead = (text: Value) => g.transpose(g.reshape(text, [-1, heads, size]), [1, 0, 2]);
 
   const key = g.mul(byHead(attention.key), g.scalar(1 / Math.sqrt(size)));
-  const query = layers.scaledMatrix(`${module}.to_q.weight`, [width, width]);
+  const query = layers.scaledMatrix(`${module}.to_q.weight`, [width, width], rows);
   const scaledKey = query.scales ? g.mul(key, g.reshape(query.scales, [heads, 1, size])) : key;
   const queryByHead = g.reshape(query.values, [heads, size, width]);
   const keyMatrix = g.reshape(g.matMul(scaledKey, queryByHead), [-1, width]);
@@ -68,7 +68,7 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
     scores,
   );
 
-  const output = layers.scaledMatrix(`${module}.to_out.0.weight`, [width, width]);
+  const output = layers.scaledMatrix(`${module}.to_out.0.weight`, [width, width], rows);
   const outputByHead = g.reshape(g.transpose(output.values, [1, 0]), [heads, size, width]);
   const unscaled = g.reshape(g.matMul(byHead(attention.value), outputByHead), [-1, width]);
   const valueMatrix = output.scales ? g.mul(unscaled, output.scales) : unscaled;

@@ -187,7 +187,7 @@ export class PixArtTransformer implements AsyncDisposable {
     const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
     const computeType: ComputeType = float16 === "blocks" ? weightType : "float32";
     const layout = quantizedLayout(weights);
-    const absorbs = hostMemory && weightType === "float32" && layout !== "blocks";
+    const absorbs = computeType === "float32" && (layout === undefined || hostMemory && layout === "columns");
     // Elsewhere, weights that only a branch transposes would be transposed in each step.
     const branches = layersPerSegment === undefined && !transposesWeights;
     const build = (shortText: boolean): Segment[] => {
