@@ -246,8 +246,7 @@ export class GraphBuilder {
     const product = (slice: WeightLocation, added?: Value): Value => {
       if (slice.dtype !== dtype) this.#castsMatrices = true;
       if (!this.#transposesWeights) return this.gemm(x, this.weight(slice, dtype), added);
-      const y = transposedProduct(this, x, slice, dtype, stored);
-      return added ? this.add(y, added) : y;
+      return transposedProduct(this, x, slice, added, dtype, stored);
     };
     const slices = weightSlices(weight, dtype);
     if (slices.length === 1) return product(weight, bias);

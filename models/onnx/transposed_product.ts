@@ -11,14 +11,15 @@ import type { WeightLocation } from "../checkpoint/weights.ts";
 import type { ComputeType, GraphBuilder, Value } from "./graph_builder.ts";
 
 /**
- * Multiplies rows with a weight. All products with a weight share its transposition, which ONNX Runtime
- * computes when it opens the graph.
+ * Multiplies rows with a weight, and adds a bias. All products with a weight share its transposition, which
+ * ONNX Runtime computes when it opens the graph.
  *
  * If the weight stays in another type than the rows, it is cast in each run.
  *
  * @param g The graph.
  * @param x Rows [rows, inputs].
  * @param weight The weight [outputs, inputs].
+ * @param bias The bias [outputs].
  * @param dtype Type of the rows, the product and the result.
  * @param stored Type in which the weight stays in memory.
  * @returns Rows [rows, outputs].
@@ -27,6 +28,7 @@ export function transposedProduct(
   g: GraphBuilder,
   x: Value,
   weight: WeightLocation,
+  bias: Value | undefined,
   dtype: ComputeType,
   stored: ComputeType = dtype,
 ): Value {
@@ -35,8 +37,12 @@ export function transposedProduct(
     `${weight.name}:${stored}:transposed`,
     () => g.transpose(g.weight(weight, stored), [1, 0]),
   );
-  // With Gemm, ONNX Runtime would fuse the transposition back into the product.
-  return g.matMul(x, stored === dtype ? matrix : castInRun(g, matrix, x, [inputs, outputs], dtype));
+  if (stored === dtype) {
+    // With Gemm, ONNX Runtime would fuse the transposition back into the product.
+    const product = g.matMul(x, matrix);
+    return bias ? g.add(product, bias) : product;
+  }
+  return g.op("Gemm", [x, castInRun(g, matrix, x, [inputs, outputs], dtype), bias]);
 }
 
 /**
