@@ -15,7 +15,7 @@ const CUDA = {
   float16: "blocks",
   fillingTokens: 4096,
   contextBytes: 590e6,
-  numerics: { device: "cuda", graphs: 2 },
+  numerics: { device: "cuda", graphs: 3 },
 } as const satisfies RuntimeTraits;
 
 /** The devices, each with its traits. */
@@ -28,7 +28,7 @@ const TRAITS = {
     freesLate: true,
     fillingTokens: 2048,
     contextBytes: 40e6,
-    numerics: { device: "webgpu", graphs: 5 },
+    numerics: { device: "webgpu", graphs: 6 },
   },
   cuda: CUDA,
   "cuda-tf32": { ...CUDA, tf32: true, numerics: { ...CUDA.numerics, tf32: true } },

@@ -6,6 +6,7 @@
 
 // The order of imports matters: telemetry must be off before the library loads.
 import "./without_telemetry.ts";
+import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
@@ -94,7 +95,8 @@ export class OnnxRuntimeNode implements Runtime {
     );
     const { index } = providerOf(device);
     this.device = device;
-    this.traits = deviceTraits(device);
+    const traits = deviceTraits(device);
+    this.traits = traits.hostMemory ? { ...traits, threads: threads ?? availableParallelism() } : traits;
     this.#gpu = this.traits.hostMemory ? undefined : new GpuMemory({ index });
     if (index !== undefined) {
       prepareCuda(device, {

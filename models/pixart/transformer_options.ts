@@ -47,15 +47,15 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly transposesWeights?: boolean | undefined;
   /**
-   * Whether the feed-forward layers and {@linkcode PixArtOptions.integerScores} process the rows in parts, one
-   * after the other. Their activations then stay in a CPU's cache and take less memory. Graphs have an input
-   * {@linkcode ROW_PARTS}.
+   * Whether the feed-forward layers process the rows in parts, one after the other. Their activations then stay
+   * in a CPU's cache and take less memory. Graphs have an input {@linkcode ROW_PARTS}.
    *
    * @default {false}
    */
   readonly splitsRows?: boolean | undefined;
   /**
-   * Whether self-attention computes its scores as integer products. Requires `splitsRows`.
+   * Whether self-attention computes the scores of pictures with several parts of rows as integer products, part
+   * by part. Requires `splitsRows`.
    *
    * @default {false}
    */

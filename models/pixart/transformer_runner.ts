@@ -32,15 +32,11 @@ import {
   TEXT_LENGTHS,
 } from "./transformer_options.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
+import { rowParts } from "./row_parts.ts";
 import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
-
-/** Number of rows whose activations in a feed-forward layer about fill a CPU's cache. */
-const PART_ROWS = 512;
-/** Fewer rows make products slow. */
-const LEAST_PART_ROWS = 256;
 
 /** A text in the form that the prediction graphs accept. */
 export interface PreparedText {
@@ -120,6 +116,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
   readonly #splitsRows: boolean;
+  readonly #threads: number;
   readonly #perturbs: boolean;
   /** Whether the graph contains a ControlNet. */
   readonly #containsControl: boolean;
@@ -132,11 +129,20 @@ export class PixArtTransformer implements AsyncDisposable {
     config: PixArtTransformerConfig,
     text: SegmentedModel,
     openStep: (shortText: boolean) => Promise<StepModel>,
-    { guidanceBranches, absorbs, batchesTexts, splitsRows, perturbs, containsControl }: {
+    {
+      guidanceBranches,
+      absorbs,
+      batchesTexts,
+      splitsRows,
+      threads,
+      perturbs,
+      containsControl,
+    }: {
       readonly guidanceBranches: 1 | 2;
       readonly absorbs: boolean;
       readonly batchesTexts: boolean;
       readonly splitsRows: boolean;
+      readonly threads: number;
       readonly perturbs: boolean;
       readonly containsControl: boolean;
     },
@@ -148,6 +154,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#absorbs = absorbs;
     this.#batchesTexts = batchesTexts;
     this.#splitsRows = splitsRows;
+    this.#threads = threads;
     this.#perturbs = perturbs;
     this.#containsControl = containsControl;
   }
@@ -177,7 +184,7 @@ export class PixArtTransformer implements AsyncDisposable {
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const { weightType = "float32", guidanceBranches = 1, perturbable = [], control, stepCache } = options;
-    const { hostMemory, float16, transposesWeights } = runtime.traits;
+    const { hostMemory, float16, transposesWeights, threads = 1 } = runtime.traits;
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
     const textGraphs = [
@@ -226,6 +233,7 @@ export class PixArtTransformer implements AsyncDisposable {
       absorbs,
       batchesTexts,
       splitsRows: hostMemory,
+      threads,
       perturbs: perturbable.length > 0,
       containsControl: control !== undefined && branches,
     });
@@ -330,15 +338,7 @@ export class PixArtTransformer implements AsyncDisposable {
     return {
       ...(this.#batchesTexts ? textBatch(texts) : textsByName(texts)),
       ...this.#sizeConditions(inputs),
-      ...(this.#splitsRows
-        ? {
-          [ROW_PARTS]: tensor(
-            "int64",
-            [1],
-            BigInt64Array.of(BigInt(rowParts(rows.shape[0]! * columns.shape[0]!))),
-          ),
-        }
-        : {}),
+      ...(this.#splitsRows ? this.#rowParts(rows.shape[0]! * columns.shape[0]!) : {}),
       ...(this.#perturbs
         ? { [PERTURBED]: tensor("bool", [], Uint8Array.of(Number(inputs.perturbed ?? false))) }
         : {}),
@@ -348,6 +348,11 @@ export class PixArtTransformer implements AsyncDisposable {
       position_columns: columns,
       position_rows: rows,
     };
+  }
+
+  #rowParts(rows: number): Record<string, Tensor> {
+    const parts = BigInt64Array.of(BigInt(rowParts(rows, this.#threads)));
+    return { [ROW_PARTS]: tensor("int64", [1], parts) };
   }
 
   #sizeConditions({ renderSize }: PredictInputs): Record<string, Tensor> {
@@ -440,18 +445,4 @@ function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
 /** Returns how the weights are quantized, if they are. */
 function quantizedLayout(weights: Weights): "blocks" | "columns" | undefined {
   return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized?.layout;
-}
-
-/**
- * Returns the number of equal parts into which the rows of a picture are split: the divisor whose parts are
- * nearest to {@linkcode PART_ROWS}, and not too small to pay off.
- */
-function rowParts(rows: number): number {
-  const parts = Array.from(
-    { length: Math.max(1, Math.floor(rows / LEAST_PART_ROWS)) },
-    (_, index) => index + 1,
-  )
-    .filter((parts) => rows % parts === 0);
-  const distance = (parts: number) => Math.abs(Math.log(rows / parts / PART_ROWS));
-  return parts.reduce((best, next) => distance(next) < distance(best) ? next : best);
 }
