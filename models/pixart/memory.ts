@@ -22,12 +22,13 @@ import {
 } from "../memory.ts";
 import { isQuantizedPrecision, type Precision } from "../precision.ts";
 import type { Residency } from "../segments.ts";
+import { rowParts } from "./row_parts.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 
 /** Bytes of a block besides its weights, independent of the picture. */
-const DENOISE_BYTES = 42e6;
-/** Number of activation values of a block per token and channel. */
-const DENOISE_UNITS = 18.5;
+const DENOISE_BYTES = 67e6;
+/** Number of activation values of a block per token and channel, with its rows at once or in parts. */
+const DENOISE_UNITS = { whole: 18.5, parts: 17 };
 /**
  * Fraction of the weights that steps need. A block has 16 matrices of width × width; the two that compute the
  * keys and values of a text are released before the first step.
@@ -42,8 +43,10 @@ const PACKING_SHARE = 1 / 3;
  * integer products, and 2 of 14 matrices as float32, which cross-attention absorbs.
  */
 const INTEGER_COPIES = 2 + FLOAT32_BYTES * 2 / 14;
-/** Additional activation values of a block in `int8` on a CPU, per token and channel. */
-const INTEGER_UNITS = 5;
+/** Additional bytes of a block in `int8` on a CPU, independent of the picture. */
+const INTEGER_BYTES = 65e6;
+/** Number of activation values of a block in `int8` on a CPU. */
+const INTEGER_UNITS = { whole: 21.5, parts: 14 };
 /** Memory of a released block that is kept for the next one, relative to its weights in float32. */
 const KEPT_SHARE = 1.1;
 
@@ -126,13 +129,15 @@ export function transformerMemoryChoices(
  */
 function predictPeak(
   facts: LayeredFacts,
-  { hostMemory, transposesWeights = false }: RuntimeTraits,
+  { hostMemory, transposesWeights = false, threads = 1 }: RuntimeTraits,
   tokens: TransformerTokens,
   residency: Residency,
   precision: Precision,
 ): number {
   const hasIntegers = hostMemory && precision === "int8";
-  const units = DENOISE_UNITS + (hasIntegers ? INTEGER_UNITS : 0);
+  const way = hostMemory && rowParts(tokens.picture, threads) > 1 ? "parts" : "whole";
+  const units = (hasIntegers ? INTEGER_UNITS : DENOISE_UNITS)[way];
+  const fixed = DENOISE_BYTES + (hasIntegers ? INTEGER_BYTES : 0);
   const activations = units * tokens.picture * facts.width;
   const keysAndValues = 2 * facts.layers * tokens.text * facts.width;
   const cached = CACHED_ROWS * (tokens.cachedBranches ?? 0) * tokens.picture * facts.width;
@@ -145,7 +150,7 @@ function predictPeak(
   // Graphs are opened before activations exist, so the two do not add up.
   const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues + cached));
   const transposed = transposesWeights && !isQuantizedPrecision(precision) ? held : 0;
-  return PROCESS_BYTES + DENOISE_BYTES + held + kept + transposed + most;
+  return PROCESS_BYTES + fixed + held + kept + transposed + most;
 }
 
 /**
