@@ -173,6 +173,55 @@ Deno.test("GraphBuilder multiplies by a large float16 weight in slices, with the
   );
 });
 
+Deno.test("scan() processes the slices of its inputs in turn, also within another scan", async () => {
+  const feeds = { a: wave(2, 3, 4), b: wave(2, 4) };
+  const { shape, data } = await run(
+    feeds,
+    (g) =>
+      g.scan(
+        [
+          { value: g.input("a", "float32", [2, 3, 4]), dtype: "float32", dims: [3, 4] },
+          { value: g.input("b", "float32", [2, 4]), dtype: "float32", dims: [4] },
+        ],
+        (a, b) =>
+          g.scan([{ value: a!, dtype: "float32", dims: [4] }], (row) => g.mul(g.add(row, b!), g.scalar(2)), [
+            4,
+          ]),
+        [3, 4],
+      ),
+    [2, 3, 4],
+  );
+  assert.deepEqual(shape, [2, 3, 4]);
+  data.forEach((value, index) => {
+    const [slice, channel] = [Math.floor(index / 12), index % 4];
+    assert.equal(
+      value,
+      Math.fround(2 * Math.fround(feeds.a.data[index]! + feeds.b.data[slice * 4 + channel]!)),
+    );
+  });
+});
+
+Deno.test("values shared within a scan or branch are not used outside of it", async () => {
+  const twice = (g: GraphBuilder, x: Value) => g.shared("twice", () => g.add(x, x));
+  const { data } = await run(
+    { x: wave(3, 1) },
+    (g) => {
+      const x = g.input("x", "float32", [3, 1]);
+      const inside = g.scan([{ value: x, dtype: "float32", dims: [1] }], (row) => twice(g, row), [1]);
+      const yes = g.constant(tensor("bool", [], Uint8Array.of(1)));
+      const chosen = g.choose(yes, () => twice(g, x), () => x, "float32", [3, 1]);
+      return g.add(g.add(inside, chosen), twice(g, x));
+    },
+    [3, 1],
+  );
+  assertNear(
+    data,
+    wave(3, 1).data.map((value) => 6 * value),
+    { maxAbs: 1e-6 },
+    "three times twice the value",
+  );
+});
+
 Deno.test("attention() is softmax of scaled products plus bias, times the values", async () => {
   const [heads, size, queries, keys] = [3, 8, 5, 7];
   const width = heads * size;

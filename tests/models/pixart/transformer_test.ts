@@ -165,6 +165,9 @@ Deno.test("PixArtTransformer produces the same bytes for every segmentation and 
 });
 
 Deno.test("PixArtTransformer absorbs a short text's projections with the same result up to rounding", async () => {
+  const cpu = runtime.traits;
+  const gpu = { hostMemory: false, float16: false } as const;
+  const webgpu = { ...gpu, float16: "weights", transposesWeights: true } as const;
   for (const checkpoint of TINY_CHECKPOINTS) {
     const { config, weights } = await openTransformer(checkpoint);
     const channels = config.caption_channels!;
@@ -172,23 +175,48 @@ Deno.test("PixArtTransformer absorbs a short text's projections with the same re
       Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
     const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
     const renderSize = { height: 48, width: 64 };
-    await using absorbing = PixArtTransformer.open(runtime, config, weights);
-    // A GPU runs the plain graphs, and projects the text in each prediction.
-    const gpu: Runtime = {
-      device: "gpu",
-      traits: { hostMemory: false, float16: false },
-      open: (...graph) => runtime.open(...graph),
-    };
-    await using plain = PixArtTransformer.open(gpu, config, weights);
-    assert(isShortText(6, config.attention_head_dim) && !isShortText(60, config.attention_head_dim));
-    for (const tokens of [1, 6, 9, 60]) {
-      const embeddings = tensor("float32", [tokens, channels], wave(channels * tokens, tokens));
-      const inputs = { latents, timestep: 321, renderSize };
-      const expected = await plain.predict({ ...inputs, text: await plain.prepareText(embeddings) });
-      const actual = await absorbing.predict({ ...inputs, text: await absorbing.prepareText(embeddings) });
-      assertNear(actual.data, expected.data, { relL2: 2e-6 }, `${checkpoint}: ${tokens} tokens`);
+    for (
+      const { traits, weightType } of [
+        { traits: cpu },
+        { traits: gpu },
+        { traits: webgpu },
+        { traits: webgpu, weightType: "float16" },
+      ] as const
+    ) {
+      const place = { device: "place", traits, open: runtime.open.bind(runtime) } satisfies Runtime;
+      await using transformer = PixArtTransformer.open(place, config, weights, { weightType });
+      const inputs = async (tokens: number) => {
+        const embeddings = tensor("float32", [tokens, channels], wave(channels * tokens, tokens));
+        return { latents, timestep: 321, renderSize, text: await transformer.prepareText(embeddings) };
+      };
+      assert(isShortText(9, config.attention_head_dim) && !isShortText(60, config.attention_head_dim));
+      const long = await inputs(60);
+      for (const tokens of [1, 6, 9]) {
+        const short = await inputs(tokens);
+        // Next to a long text, the same text is not absorbed.
+        const [expected] = await transformer.predictEach([short, long]);
+        const actual = await transformer.predict(short);
+        assert.notDeepEqual(actual.data, expected!.data);
+        assertNear(actual.data, expected!.data, { relL2: 2e-6 }, `${checkpoint}: ${tokens} tokens`);
+      }
     }
   }
+});
+
+Deno.test("PixArtTransformer predicts the same bytes in float32 for any number of parts of its rows", async () => {
+  const { config, weights } = await openTransformer("tiny-alpha-512");
+  const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
+  // 64 × 48 rows: 6 parts on two threads, one part on eight.
+  const latents = tensor("float32", [1, 4, 128, 96], wave(4 * 128 * 96));
+  const samples = [];
+  for (const threads of [2, 8]) {
+    const traits = { ...runtime.traits, threads };
+    const place = { device: "cpu", traits, open: runtime.open.bind(runtime) } satisfies Runtime;
+    await using transformer = PixArtTransformer.open(place, config, weights);
+    const text = await transformer.prepareText(tensor("float32", [5, 32], wave(160)));
+    samples.push(await transformer.predict({ latents, timestep: 321, text }));
+  }
+  assert.deepEqual(samples[0]!.data, samples[1]!.data);
 });
 
 Deno.test("PixArtTransformer predicts both guidance branches as if one by one, opening each segment once", async () => {

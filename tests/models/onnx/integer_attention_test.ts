@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { compareTensors } from "../../../artifacts/compare_tensors.ts";
+import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
+import { attention } from "../../../models/onnx/attention.ts";
+import { GraphBuilder, type Value } from "../../../models/onnx/graph_builder.ts";
+import { integerAttention } from "../../../models/onnx/integer_attention.ts";
+import { createGenerator } from "../../../random/create_generator.ts";
+import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
+
+const runtime = new OnnxRuntimeNode();
+
+interface Operands {
+  readonly query: Tensor<"float32">;
+  readonly key: Tensor<"float32">;
+  readonly value: Tensor<"float32">;
+}
+
+/** Returns normally distributed rows, with `offset` added to every eighth channel of the keys. */
+function operands(tokens: number, width: number, offset = 0): Operands {
+  const generator = createGenerator("torch-cpu", tokens);
+  const rows = () => tensor("float32", [tokens, width], generator.randn(tokens * width));
+  const [query, key, value] = [rows(), rows(), rows()];
+  const shifted = key.data.map((value, index) => index % 8 === 3 ? value + offset : value);
+  return { query, key: tensor("float32", key.shape, shifted), value };
+}
+
+async function run(
+  rows: Operands,
+  build: (g: GraphBuilder, query: Value, key: Value, value: Value) => Value,
+): Promise<Float32Array> {
+  const width = rows.query.shape[1]!;
+  const g = new GraphBuilder();
+  const [query, key, value] = ["query", "key", "value"].map((name) => g.input(name, "float32", ["n", width]));
+  g.output("result", build(g, query!, key!, value!), ["n", width]);
+  await using session = await runtime.open(g.build("attention"));
+  return (await session.run({ ...rows }))["result"]!.data as Float32Array;
+}
+
+function inParts(rows: Operands, heads: number, parts: number): Promise<Float32Array> {
+  const size = rows.query.shape[1]! / heads;
+  return run(rows, (g, query, key, value) => {
+    return integerAttention(g, query, key, value, { heads, size, parts: g.int64s([parts]) });
+  });
+}
+
+for (
+  const { tokens, heads, size, most } of [
+    { tokens: 1024, heads: 4, size: 72, most: 1.5e-2 },
+    { tokens: 77, heads: 2, size: 16, most: 1.5e-2 },
+    { tokens: 3, heads: 1, size: 8, most: 1.5e-2 },
+  ]
+) {
+  Deno.test(`integerAttention() is close to attention: ${tokens} tokens, ${heads} heads of ${size}`, async () => {
+    for (const offset of [0, 30]) {
+      const rows = operands(tokens, heads * size, offset);
+      const exact = await run(rows, (g, ...inputs) => attention(g, ...inputs, { heads }));
+      const { relativeError } = compareTensors(exact, await inParts(rows, heads, 1));
+      // The mean of the keys is subtracted, so an offset costs no precision.
+      assert(relativeError < most, `offset ${offset}: ${relativeError}`);
+    }
+  });
+}
+
+Deno.test("integerAttention() returns the same for any number of parts, up to the order of sums", async () => {
+  const rows = operands(96, 32);
+  const whole = await inParts(rows, 4, 1);
+  for (const parts of [2, 3, 96]) {
+    const { relativeError } = compareTensors(whole, await inParts(rows, 4, parts));
+    assert(relativeError < 3e-7, `${parts} parts: ${relativeError}`);
+  }
+});
+
+Deno.test("integerAttention() returns the mean of the values if queries or keys are 0", async () => {
+  const { query, key, value } = operands(6, 16);
+  const zeros = tensor("float32", [6, 16], new Float32Array(6 * 16));
+  const means = Float32Array.from({ length: 16 }, (_, channel) => {
+    return [0, 1, 2, 3, 4, 5].reduce((sum, row) => sum + value.data[row * 16 + channel]! / 6, 0);
+  });
+  for (const rows of [{ query: zeros, key, value }, { query, key: zeros, value }]) {
+    const result = await inParts(rows, 2, 2);
+    assert(result.every((got, index) => Math.abs(got - means[index % 16]!) < 1e-6));
+  }
+});
