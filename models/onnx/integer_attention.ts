@@ -36,19 +36,22 @@ export interface IntegerAttentionOptions {
   readonly heads: number;
   /** Number of channels per head. */
   readonly size: number;
+  /** Number of groups into which the heads are split, int64 [1]. It must divide their number. */
+  readonly groups: Value;
   /** Number of parts into which the queries are split, int64 [1]. It must divide their number. */
   readonly parts: Value;
 }
 
 /**
- * Adds self-attention with integer scores to a graph. It processes one head and one part of its queries at a
- * time, so few scores are in memory at once.
+ * Adds self-attention with integer scores to a graph. It processes one group of heads and one part of their
+ * queries at a time, so few scores are in memory at once. If a group has a head for each thread, threads need
+ * not exchange scores, which takes long if they share no cache.
  *
  * @param g The graph.
  * @param query [tokens, heads · size].
  * @param key [tokens, heads · size].
  * @param value [tokens, heads · size].
- * @param options Heads, and parts of the queries.
+ * @param options Heads, groups of heads, and parts of the queries.
  * @returns [tokens, heads · size].
  */
 export function integerAttention(
@@ -56,7 +59,7 @@ export function integerAttention(
   query: Value,
   key: Value,
   value: Value,
-  { heads, size, parts }: IntegerAttentionOptions,
+  { heads, size, groups, parts }: IntegerAttentionOptions,
 ): Value {
   g.multipliesBytes(byteProductProbe());
   const byHead = (rows: Value): Value => g.reshape(rows, [-1, heads, size]);
@@ -66,49 +69,50 @@ export function integerAttention(
   const units = g.mul(g.mul(keys.scales, queries.scales), g.scalar(1 / Math.sqrt(size)));
   const tokens = g.op("Shape", [key], { start: 0n, end: 1n });
   const bias = padded(g, g.op("Expand", [g.scalar(0), tokens]), [PADDING], g.scalar(NEVER));
+  const keyCount = g.add(tokens, g.int64s([PADDING]));
   const zero = zeroPoint(g, "uint8");
 
-  const attended = g.scan(
-    [
-      {
-        value: g.reshape(
-          g.transpose(queries.integers, [1, 0, 2]),
-          g.concat([g.int64s([heads]), parts, g.int64s([-1, size])], 0),
-        ),
-        dtype: "uint8",
-        dims: ["parts", "queries", size],
-      },
-      {
-        value: padded(g, g.transpose(keys.integers, [1, 2, 0]), [0, 0, PADDING]),
-        dtype: "int8",
-        dims: [size, "keys"],
-      },
-      {
-        value: padded(g, g.transpose(units, [1, 2, 0]), [0, 0, PADDING]),
-        dtype: "float32",
-        dims: [1, "keys"],
-      },
-      {
-        value: padded(g, g.transpose(byHead(value), [1, 0, 2]), [0, PADDING, 0]),
-        dtype: "float32",
-        dims: ["keys", size],
-      },
-    ],
-    (query, key, units, value) => {
-      const scales = g.reshape(units, [-1]);
-      return g.scan(
-        [{ value: query, dtype: "uint8", dims: ["queries", size] }],
-        (part) => {
-          const operands = [part, key, g.scalar(1), scales, zero, undefined, bias];
-          const scores = g.contrib("MatMulIntegerToFloat", operands);
-          return g.matMul(g.op("Softmax", [scores], { axis: -1n }), value);
-        },
-        ["queries", size],
-      );
+  const rest = g.int64s([-1]);
+  const sizes = g.int64s([size]);
+  const inGroups = (byHead: Value, ...shape: Value[]): Value =>
+    g.reshape(byHead, g.concat([groups, rest, ...shape], 0));
+  const inParts = g.concat([parts, g.op("Div", [tokens, parts]), groups, rest, sizes], 0);
+  const scanned = [
+    {
+      value: g.transpose(g.reshape(queries.integers, inParts), [2, 0, 3, 1, 4]),
+      dtype: "uint8",
+      dims: ["parts", "heads", "queries", size],
     },
-    ["parts", "queries", size],
+    {
+      value: inGroups(padded(g, g.transpose(keys.integers, [1, 2, 0]), [0, 0, PADDING]), sizes, keyCount),
+      dtype: "int8",
+      dims: ["heads", size, "keys"],
+    },
+    {
+      value: inGroups(padded(g, g.transpose(units, [1, 2, 0]), [0, 0, PADDING]), g.int64s([1]), keyCount),
+      dtype: "float32",
+      dims: ["heads", 1, "keys"],
+    },
+    {
+      value: inGroups(padded(g, g.transpose(byHead(value), [1, 0, 2]), [0, PADDING, 0]), keyCount, sizes),
+      dtype: "float32",
+      dims: ["heads", "keys", size],
+    },
+  ] as const;
+  const attendPart = (part: Value, key: Value, units: Value, value: Value): Value => {
+    const operands = [part, key, g.scalar(1), units, zero, undefined, bias];
+    const scores = g.contrib("MatMulIntegerToFloat", operands);
+    return g.matMul(g.op("Softmax", [scores], { axis: -1n }), value);
+  };
+  const attended = g.scan(
+    scanned,
+    (query, key, units, value) => {
+      const inputs = [{ value: query!, dtype: "uint8", dims: ["heads", "queries", size] }] as const;
+      return g.scan(inputs, (part) => attendPart(part!, key!, units!, value!), ["heads", "queries", size]);
+    },
+    ["parts", "heads", "queries", size],
   );
-  return g.reshape(g.transpose(g.reshape(attended, [heads, -1, size]), [1, 0, 2]), [-1, heads * size]);
+  return g.reshape(g.transpose(attended, [1, 3, 0, 2, 4]), [-1, heads * size]);
 }
 
 /** Quantizes values [tokens, heads, size], with one scale for all values along `axes`. */

@@ -1,9 +1,20 @@
 // This module is browser compatible.
 
-/** Number of rows whose activations in a feed-forward layer about fill the cache of two cores. */
+/**
+ * The parts in which a CPU processes a picture, so that a part fits its cache. Source of the numbers:
+ * docs/speed.md.
+ *
+ * @module
+ */
+
+/** Wanted number of rows of a part of a feed-forward layer. */
 const ROWS = 512;
 /** Fewer rows make products slow. */
 const LEAST_ROWS = 256;
+/** Wanted number of queries of a head whose scores are computed at a time. */
+const QUERIES = 256;
+/** Fewer queries make products slow. */
+const LEAST_QUERIES = 64;
 /**
  * With more threads, each has few rows of a part, and waiting for each other costs more than the cache saves.
  * It does with 16 threads, and does not with 2.
@@ -11,17 +22,31 @@ const LEAST_ROWS = 256;
 const MOST_THREADS = 4;
 
 /**
- * Returns the number of equal parts into which a CPU splits the rows of a picture, so that it processes a part
- * within its cache. Source of the numbers: docs/speed.md.
+ * Returns the number of equal parts into which a feed-forward layer splits the rows of a picture.
  *
  * @param rows Number of rows.
  * @param threads Number of threads per operator.
  */
 export function rowParts(rows: number, threads: number): number {
-  const most = threads > MOST_THREADS ? 1 : Math.max(1, Math.floor(rows / LEAST_ROWS));
-  const possible = Array.from({ length: most }, (_, index) => index + 1).filter((parts) =>
-    rows % parts === 0
-  );
-  const distance = (parts: number) => Math.abs(Math.log(rows / parts / ROWS));
+  return threads > MOST_THREADS ? 1 : equalParts(rows, ROWS, LEAST_ROWS);
+}
+
+/**
+ * Returns the number of equal groups of heads, one head per thread, and the number of equal parts of their
+ * queries.
+ *
+ * @param rows Number of rows.
+ * @param heads Number of heads.
+ * @param threads Number of threads per operator.
+ */
+export function scoreParts(rows: number, heads: number, threads: number): [groups: number, parts: number] {
+  return [equalParts(heads, Math.min(threads, heads), 1), equalParts(rows, QUERIES, LEAST_QUERIES)];
+}
+
+/** Returns the number of equal parts of at least `least` whose size is nearest to the wanted one. */
+function equalParts(total: number, wanted: number, least: number): number {
+  const most = Math.max(1, Math.floor(total / least));
+  const possible = Array.from({ length: most }, (_, index) => index + 1).filter((n) => total % n === 0);
+  const distance = (parts: number) => Math.abs(Math.log(total / parts / wanted));
   return possible.reduce((best, next) => distance(next) < distance(best) ? next : best);
 }

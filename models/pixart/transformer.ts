@@ -29,6 +29,7 @@ import {
   PERTURBED,
   type PixArtOptions,
   ROW_PARTS,
+  SCORE_PARTS,
   secondName,
   TEXT,
   TEXT_LENGTHS,
@@ -64,7 +65,7 @@ export function pixartTextGraph(
  * - Each block's keys and values, or the projected {@linkcode TEXT}: [tokens, width] per branch. If the
  *   residual stream is float16, one tensor [branches, tokens, width] with its {@linkcode TEXT_LENGTHS}
  *   instead.
- * - {@linkcode ROW_PARTS}, if rows are split.
+ * - {@linkcode ROW_PARTS}, if rows are split, and {@linkcode SCORE_PARTS}, if scores are integers.
  * - {@linkcode PERTURBED}, if there are perturbable self-attentions.
  */
 export function pixartStepSegments(
@@ -294,7 +295,6 @@ export class PixArtLayers {
     const large = this.#large;
     const width = this.width;
     const tokens = ["tokens", width] as const;
-
     const table = g.reshape(this.#layers.weight(`${module}.scale_shift_table`, [6, width]), [1, 6 * width]);
     const modulations = g.add(g.reshape(g.add(table, modulation), [-1]), this.#ones([0, 1, 0, 0, 1, 0]));
     const [shift, scale, gate, shiftFf, scaleFf, gateFf] = g.split(
@@ -358,9 +358,12 @@ export class PixArtLayers {
     const g = this.graph;
     const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
     if (!this.#integerScores) return exact();
-    const parts = this.#rowParts();
-    const isLarge = g.shared("is large", () => g.op("Greater", [parts, g.int64s([1])]));
-    const integer = () => integerAttention(g, query, key, value, { heads, size, parts });
+    const isLarge = g.shared("is large", () => g.op("Greater", [this.#rowParts(), g.int64s([1])]));
+    const integer = () => {
+      const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
+      const [groups, parts] = g.split(counts, 0, [1, 1]) as [Value, Value];
+      return integerAttention(g, query, key, value, { heads, size, groups, parts });
+    };
     return g.choose(isLarge, integer, exact, this.computeType, ["tokens", this.width]);
   }
 
@@ -448,7 +451,6 @@ export class PixArtLayers {
     const { patch_size, out_channels } = this.#config;
     const g = this.graph;
     const channels = patch_size * patch_size * out_channels;
-
     const table = this.#layers.weight("scale_shift_table", [2, this.width]);
     const modulations = g.add(g.reshape(g.add(table, timestep), [-1]), this.#ones([0, 1]));
     const [shift, scale] = g.split(modulations, 0, [this.width, this.width]);
@@ -456,7 +458,6 @@ export class PixArtLayers {
     const normed = this.#modulated(rows, scale!, shift!, FINAL_NORM_EPSILON);
     const patches = this.#layers.linear("proj_out", normed, this.width, channels);
     g.probe("proj_out", patches, ["tokens", channels]);
-
     const size = g.op("Shape", [latents], { start: 2n });
     const grid = g.op("Div", [size, g.int64s([patch_size])]);
     const shape = g.concat([g.int64s([this.#guidanceBranches]), grid, g.int64s([channels])], 0);

@@ -55,7 +55,7 @@ export interface PixArtOptions extends SegmentOptions {
   readonly splitsRows?: boolean | undefined;
   /**
    * Whether self-attention computes the scores of pictures with several parts of rows as integer products, part
-   * by part. Requires `splitsRows`.
+   * by part. Requires `splitsRows`. Graphs have an input {@linkcode SCORE_PARTS}.
    *
    * @default {false}
    */
@@ -91,6 +91,12 @@ export interface PixArtOptions extends SegmentOptions {
 
 /** Name of the number of parts into which rows are split, int64 [1]. It divides the number of rows. */
 export const ROW_PARTS = "row_parts";
+
+/**
+ * Name of the number of groups of heads, and of parts of their queries, whose scores are computed one after the
+ * other, int64 [2]. They divide the number of heads and of rows.
+ */
+export const SCORE_PARTS = "score_parts";
 
 /** Name of the first block's residual. */
 export const FIRST_RESIDUAL = "first_residual";

@@ -27,12 +27,13 @@ import {
   PERTURBED,
   type PixArtOptions,
   ROW_PARTS,
+  SCORE_PARTS,
   secondName,
   TEXT,
   TEXT_LENGTHS,
 } from "./transformer_options.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
-import { rowParts } from "./row_parts.ts";
+import { rowParts, scoreParts } from "./row_parts.ts";
 import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
@@ -116,6 +117,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
   readonly #splitsRows: boolean;
+  readonly #integerScores: boolean;
   readonly #threads: number;
   readonly #perturbs: boolean;
   /** Whether the graph contains a ControlNet. */
@@ -134,6 +136,7 @@ export class PixArtTransformer implements AsyncDisposable {
       absorbs,
       batchesTexts,
       splitsRows,
+      integerScores,
       threads,
       perturbs,
       containsControl,
@@ -142,6 +145,7 @@ export class PixArtTransformer implements AsyncDisposable {
       readonly absorbs: boolean;
       readonly batchesTexts: boolean;
       readonly splitsRows: boolean;
+      readonly integerScores: boolean;
       readonly threads: number;
       readonly perturbs: boolean;
       readonly containsControl: boolean;
@@ -154,6 +158,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#absorbs = absorbs;
     this.#batchesTexts = batchesTexts;
     this.#splitsRows = splitsRows;
+    this.#integerScores = integerScores;
     this.#threads = threads;
     this.#perturbs = perturbs;
     this.#containsControl = containsControl;
@@ -194,6 +199,7 @@ export class PixArtTransformer implements AsyncDisposable {
     const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
     const computeType: ComputeType = float16 === "blocks" ? weightType : "float32";
     const layout = quantizedLayout(weights);
+    const integerScores = hostMemory && layout === "columns";
     const absorbs = computeType === "float32" && (layout === undefined || hostMemory && layout === "columns");
     // Elsewhere, weights that only a branch transposes would be transposed in each step.
     const branches = layersPerSegment === undefined && !transposesWeights;
@@ -207,7 +213,7 @@ export class PixArtTransformer implements AsyncDisposable {
         projectsText,
         transposesWeights,
         splitsRows: hostMemory,
-        integerScores: hostMemory && layout === "columns",
+        integerScores,
         perturbable,
         cachesSteps: stepCache !== undefined,
       };
@@ -233,6 +239,7 @@ export class PixArtTransformer implements AsyncDisposable {
       absorbs,
       batchesTexts,
       splitsRows: hostMemory,
+      integerScores,
       threads,
       perturbs: perturbable.length > 0,
       containsControl: control !== undefined && branches,
@@ -338,7 +345,7 @@ export class PixArtTransformer implements AsyncDisposable {
     return {
       ...(this.#batchesTexts ? textBatch(texts) : textsByName(texts)),
       ...this.#sizeConditions(inputs),
-      ...(this.#splitsRows ? this.#rowParts(rows.shape[0]! * columns.shape[0]!) : {}),
+      ...this.#parts(rows.shape[0]! * columns.shape[0]!),
       ...(this.#perturbs
         ? { [PERTURBED]: tensor("bool", [], Uint8Array.of(Number(inputs.perturbed ?? false))) }
         : {}),
@@ -350,9 +357,13 @@ export class PixArtTransformer implements AsyncDisposable {
     };
   }
 
-  #rowParts(rows: number): Record<string, Tensor> {
-    const parts = BigInt64Array.of(BigInt(rowParts(rows, this.#threads)));
-    return { [ROW_PARTS]: tensor("int64", [1], parts) };
+  /** Returns the parts in which a CPU processes a picture. */
+  #parts(rows: number): Record<string, Tensor> {
+    const heads = this.config.num_attention_heads;
+    return {
+      ...(this.#splitsRows ? { [ROW_PARTS]: counts(rowParts(rows, this.#threads)) } : {}),
+      ...(this.#integerScores ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads)) } : {}),
+    };
   }
 
   #sizeConditions({ renderSize }: PredictInputs): Record<string, Tensor> {
@@ -440,6 +451,10 @@ function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
     [TEXT]: tensor("float32", [texts.length, longest, width], data),
     [TEXT_LENGTHS]: tensor("int32", [texts.length], lengths),
   };
+}
+
+function counts(...numbers: readonly number[]): Tensor {
+  return tensor("int64", [numbers.length], BigInt64Array.from(numbers, BigInt));
 }
 
 /** Returns how the weights are quantized, if they are. */

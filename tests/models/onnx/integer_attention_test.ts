@@ -36,10 +36,15 @@ async function run(
   return (await session.run({ ...rows }))["result"]!.data as Float32Array;
 }
 
-function inParts(rows: Operands, heads: number, parts: number): Promise<Float32Array> {
+function inParts(rows: Operands, heads: number, parts: number, groups = 1): Promise<Float32Array> {
   const size = rows.query.shape[1]! / heads;
   return run(rows, (g, query, key, value) => {
-    return integerAttention(g, query, key, value, { heads, size, parts: g.int64s([parts]) });
+    return integerAttention(g, query, key, value, {
+      heads,
+      size,
+      groups: g.int64s([groups]),
+      parts: g.int64s([parts]),
+    });
   });
 }
 
@@ -61,12 +66,14 @@ for (
   });
 }
 
-Deno.test("integerAttention() returns the same for any number of parts, up to the order of sums", async () => {
+Deno.test("integerAttention() returns the same for any number of groups and parts, up to the order of sums", async () => {
   const rows = operands(96, 32);
   const whole = await inParts(rows, 4, 1);
-  for (const parts of [2, 3, 96]) {
-    const { relativeError } = compareTensors(whole, await inParts(rows, 4, parts));
-    assert(relativeError < 3e-7, `${parts} parts: ${relativeError}`);
+  for (const groups of [1, 2, 4]) {
+    for (const parts of [1, 2, 3, 96]) {
+      const { relativeError } = compareTensors(whole, await inParts(rows, 4, parts, groups));
+      assert(relativeError < 3e-7, `${groups} groups, ${parts} parts: ${relativeError}`);
+    }
   }
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fc } from "../../random.ts";
-import { rowParts } from "../../../models/pixart/row_parts.ts";
+import { rowParts, scoreParts } from "../../../models/pixart/row_parts.ts";
 
 Deno.test("rowParts() splits pictures of 512 and 1024 pixels into parts of 512 rows, on few threads", () => {
   assert.equal(rowParts(256, 2), 1);
@@ -17,4 +17,22 @@ Deno.test("rowParts() divides the rows into parts that are not small", () => {
     assert.equal((rows + 1) % parts, 0);
     assert(parts === 1 || (rows + 1) / parts >= 256);
   }));
+});
+
+Deno.test("scoreParts() gives each thread a head, and divides heads and queries", () => {
+  assert.deepEqual(scoreParts(4096, 16, 2), [8, 16]);
+  assert.deepEqual(scoreParts(1024, 16, 4), [4, 4]);
+  assert.deepEqual(scoreParts(1024, 16, 1), [16, 4]);
+  fc.assert(
+    fc.property(
+      fc.nat(2 ** 13),
+      fc.integer({ min: 1, max: 32 }),
+      fc.integer({ min: 1, max: 64 }),
+      (...given) => {
+        const [rows, heads, threads] = given;
+        const [groups, parts] = scoreParts(rows + 1, heads, threads);
+        assert.deepEqual([(rows + 1) % parts, heads % groups], [0, 0]);
+      },
+    ),
+  );
 });
