@@ -13,7 +13,7 @@
  */
 
 import { fromFloat32, toFloat32 } from "../../artifacts/half_precision.ts";
-import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { releaseBuffer, type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { BranchCache } from "../architecture.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
@@ -101,7 +101,13 @@ export class CachedStep implements AsyncDisposable {
         cache.residuals = { first: residuals[index]!, rest: difference(ends[index]!, starts[index]!) };
       });
     }
-    return await last.runEach(begun.map((made, index) => ({ ...made, [ended]: ends[index]! })), options);
+    const outputs = await last.runEach(
+      begun.map((made, index) => ({ ...made, [ended]: ends[index]! })),
+      options,
+    );
+    // Without this, rows of several steps would wait for the garbage collector.
+    for (const { data } of [...starts, ...ends]) releaseBuffer(data.buffer);
+    return outputs;
   }
 
   /** Releases the sessions and their memory. Calling it again has no effect. */
