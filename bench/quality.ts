@@ -1,10 +1,10 @@
 /**
- * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD against float32
- * over its prompts, and which pictures are nearest to a drawing of something other than what their prompt
- * names. Each argument is a part of a request. `--times` also measures the processor time of denoising some
- * prompts, in turn, as a fraction of float32's.
+ * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD over its prompts
+ * against those of `--base` (float32 in 8 steps by default), and which pictures are nearest to a drawing of
+ * something other than what their prompt names. Each argument is a part of a request, added to the base.
+ * `--times` also measures the processor time of denoising some prompts, in turn, as a fraction of the base's.
  *
- *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] \
+ *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] [--base '{"steps":20}'] \
  *         '{"precision":{"*":"int8"}}' '{"stepCache":0.1}'
  *
  * @module
@@ -25,8 +25,12 @@ import { localRun } from "../local.ts";
 import { misnamed } from "../tests/models/pixstage-emoji/misnamed.ts";
 import { median } from "./random_transformer.ts";
 
-const { values: { store, times }, positionals } = parseArgs({
-  options: { store: { type: "string" }, times: { type: "string", default: "0" } },
+const { values: { store, times, base }, positionals } = parseArgs({
+  options: {
+    store: { type: "string" },
+    times: { type: "string", default: "0" },
+    base: { type: "string", default: "{}" },
+  },
   allowPositionals: true,
 });
 const local = localRun({ store: store === undefined ? new MemoryStore() : new FolderStore(store) });
@@ -35,14 +39,20 @@ const prompts = list.trim().split("\n");
 
 /** Returns the pictures of all prompts with seed 0. */
 async function make(way: object): Promise<Pixels[]> {
-  const request = { model: DEFAULT_MODEL, ...way, prompts, seeds: prompts.map(() => 0) };
+  const request = { model: DEFAULT_MODEL, ...JSON.parse(base), ...way, prompts, seeds: prompts.map(() => 0) };
   const made = await runGraph(textToImage(request), local);
   return toPixels(made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">);
 }
 
 /** Returns the processor seconds of denoising a prompt. */
 async function processorTime(prompt: string, way: object): Promise<number> {
-  const request = textToImage({ model: DEFAULT_MODEL, ...way, prompts: [prompt], seeds: [0] });
+  const request = textToImage({
+    model: DEFAULT_MODEL,
+    ...JSON.parse(base),
+    ...way,
+    prompts: [prompt],
+    seeds: [0],
+  });
   const place = localRun({ store: new MemoryStore() });
   await runGraph(request, { ...place, outputs: ["prompt.embeddings", "negative.embeddings"] });
   const before = process.cpuUsage();

@@ -220,7 +220,7 @@ export class OnnxRuntimeNode implements Runtime {
                 // It gives dequantized weights zero points of a shape that ONNX Runtime refuses.
                 "QDQS8ToU8Transformer",
                 // It casts and transposes the weights that cross-attention absorbs.
-                ...(options.isShortLived && !graph.castsMatrices ? ["ConstantFolding"] : []),
+                ...(options.isShortLived && !graph.multipliesFloats ? ["ConstantFolding"] : []),
               ].join(";"),
             },
           }

@@ -40,12 +40,12 @@ export interface ModelGraph {
    */
   readonly byteProductProbe?: ModelGraph;
   /**
-   * Whether products cast a matrix to another type. It can only be laid out for speed if it is cast when the
-   * graph opens.
+   * Whether linear layers multiply by matrices that are not quantized. Without folding constants when the graph
+   * opens, their results differ in the last digits, and a matrix that is cast cannot be laid out for speed.
    *
    * @default {false}
    */
-  readonly castsMatrices?: boolean;
+  readonly multipliesFloats?: boolean;
 }
 
 /** Options for opening a graph. */

@@ -83,7 +83,7 @@ export class GraphBuilder {
   readonly #exposed: (name: string) => boolean;
   readonly #transposesWeights: boolean;
   #prepareWeights = false;
-  #castsMatrices = false;
+  #multipliesFloats = false;
   #byteProductProbe: ModelGraph | undefined;
   #weightBytes = 0;
   #count = 0;
@@ -243,8 +243,8 @@ export class GraphBuilder {
     dtype: ComputeType = "float32",
     stored: ComputeType = dtype,
   ): Value {
+    this.#multipliesFloats = true;
     const product = (slice: WeightLocation, added?: Value): Value => {
-      if (slice.dtype !== dtype) this.#castsMatrices = true;
       if (!this.#transposesWeights) return this.gemm(x, this.weight(slice, dtype), added);
       return transposedProduct(this, x, slice, added, dtype, stored);
     };
@@ -435,7 +435,7 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
-      ...(this.#castsMatrices ? { castsMatrices: true } : {}),
+      ...(this.#multipliesFloats ? { multipliesFloats: true } : {}),
       ...(this.#byteProductProbe ? { byteProductProbe: this.#byteProductProbe } : {}),
       ...(weights.length === 0
         ? {}
