@@ -113,7 +113,7 @@ export interface RuntimeTraits {
   readonly fillingTokens?: number;
   /** GPU memory that the driver and its libraries always need, in bytes. */
   readonly contextBytes?: number;
-  /** Number of threads per operator, if the host computes. */
+  /** Number of threads per operator on a CPU. Absent if it is unknown. */
   readonly threads?: number;
   /** Identifies devices whose results differ in their last digits. Absent for the reference, the CPU. */
   readonly numerics?: JsonObject;

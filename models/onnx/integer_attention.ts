@@ -12,16 +12,10 @@
  * @module
  */
 
-import { tensor } from "../../artifacts/tensor.ts";
 import { byteProductProbe } from "./byte_product_probe.ts";
+import { byteScales, toBytes, zeroPoint } from "./byte_values.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 
-/** Largest magnitude of an integer. */
-const LARGEST = 127;
-/** The zero point of unsigned integers. */
-const ZERO = 128;
-/** Smallest scale, for heads of zeros. */
-const LEAST_SCALE = 1e-30;
 /**
  * Number of keys that are added and never attended to. Rows of scores whose bytes are a multiple of 4096 share
  * few places in a CPU's cache, which makes the second product up to 1.5 times as slow.
@@ -64,9 +58,13 @@ export function integerAttention(
   g.multipliesBytes(byteProductProbe());
   const byHead = (rows: Value): Value => g.reshape(rows, [-1, heads, size]);
   const mean = g.op("ReduceMean", [key, g.int64s([0])]);
-  const queries = quantized(g, byHead(query), [0, 2], "uint8");
-  const keys = quantized(g, byHead(g.op("Sub", [key, mean])), [2], "int8");
-  const units = g.mul(g.mul(keys.scales, queries.scales), g.scalar(1 / Math.sqrt(size)));
+  const queries = byHead(query);
+  const queryScales = byteScales(g, queries, [0, 2]);
+  const queryBytes = toBytes(g, queries, queryScales, "uint8");
+  const keys = byHead(g.op("Sub", [key, mean]));
+  const keyScales = byteScales(g, keys, [2]);
+  const keyBytes = toBytes(g, keys, keyScales, "int8");
+  const units = g.mul(g.mul(keyScales, queryScales), g.scalar(1 / Math.sqrt(size)));
   const tokens = g.op("Shape", [key], { start: 0n, end: 1n });
   const bias = padded(g, g.op("Expand", [g.scalar(0), tokens]), [PADDING], g.scalar(NEVER));
   const keyCount = g.add(tokens, g.int64s([PADDING]));
@@ -79,12 +77,12 @@ export function integerAttention(
   const inParts = g.concat([parts, g.op("Div", [tokens, parts]), groups, rest, sizes], 0);
   const scanned = [
     {
-      value: g.transpose(g.reshape(queries.integers, inParts), [2, 0, 3, 1, 4]),
+      value: g.transpose(g.reshape(queryBytes, inParts), [2, 0, 3, 1, 4]),
       dtype: "uint8",
       dims: ["parts", "heads", "queries", size],
     },
     {
-      value: inGroups(padded(g, g.transpose(keys.integers, [1, 2, 0]), [0, 0, PADDING]), sizes, keyCount),
+      value: inGroups(padded(g, g.transpose(keyBytes, [1, 2, 0]), [0, 0, PADDING]), sizes, keyCount),
       dtype: "int8",
       dims: ["heads", size, "keys"],
     },
@@ -113,31 +111,6 @@ export function integerAttention(
     ["parts", "heads", "queries", size],
   );
   return g.reshape(g.transpose(attended, [1, 3, 0, 2, 4]), [-1, heads * size]);
-}
-
-/** Quantizes values [tokens, heads, size], with one scale for all values along `axes`. */
-function quantized(
-  g: GraphBuilder,
-  values: Value,
-  axes: readonly number[],
-  dtype: "uint8" | "int8",
-): { integers: Value; scales: Value } {
-  const along = g.int64s(axes);
-  const largest = g.op("Max", [
-    g.op("ReduceMax", [values, along]),
-    g.op("Neg", [g.op("ReduceMin", [values, along])]),
-  ]);
-  const scales = g.op("Max", [g.mul(largest, g.scalar(1 / LARGEST)), g.scalar(LEAST_SCALE)]);
-  const integers = g.op("QuantizeLinear", [g.op("Div", [values, scales]), g.scalar(1), zeroPoint(g, dtype)]);
-  return { integers, scales };
-}
-
-/** Returns the integer that represents 0. CPUs multiply unsigned queries with signed keys. */
-function zeroPoint(g: GraphBuilder, dtype: "uint8" | "int8"): Value {
-  const value = dtype === "uint8"
-    ? tensor("uint8", [], Uint8Array.of(ZERO))
-    : tensor("int8", [], Int8Array.of(0));
-  return g.shared(`zero point:${dtype}`, () => g.constant(value));
 }
 
 /** Appends values to the end of each axis; zeros by default. */

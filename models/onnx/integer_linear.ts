@@ -16,18 +16,13 @@
 import { tensor } from "../../artifacts/tensor.ts";
 import type { ColumnLocation } from "../checkpoint/weights.ts";
 import { byteProductProbe } from "./byte_product_probe.ts";
+import { byteScales, toBytes, zeroPoint } from "./byte_values.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 
 /** Maximum number of outlier channels: as many as fill a row of small vector products. */
 const MOST_OUTLIERS = 32;
 /** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;
-/** Largest distance of an activation's integer from {@linkcode ZERO}. */
-const LARGEST = 127;
-/** Unsigned integer that represents 0. CPUs multiply unsigned activations with signed weights. */
-const ZERO = 128;
-/** Smallest scale, for rows of zeros. */
-const LEAST_SCALE = 1e-30;
 /** Approximate number of rows sampled to find the outlier channels. */
 const SAMPLED_ROWS = 128;
 /** A slice end beyond the last row. */
@@ -66,7 +61,13 @@ export function integerLinear(
   const values = g.stored(packed);
   const units = g.stored(scales);
   g.multipliesBytes(byteProductProbe());
-  const product = g.contrib("MatMulIntegerToFloat", [rows.integers, values, g.scalar(1), units, zero(g)]);
+  const product = g.contrib("MatMulIntegerToFloat", [
+    rows.integers,
+    values,
+    g.scalar(1),
+    units,
+    zeroPoint(g, "uint8"),
+  ]);
   const large = g.mul(g.cast(g.op("Gather", [values, rows.outliers]), "float32"), units);
   const added = bias
     ? g.reshape(bias, [1, outputs])
@@ -91,18 +92,8 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
     const zeros = g.op("Expand", [g.scalar(0), g.op("Shape", [large])]);
     return g.op("ScatterElements", [x, columns, zeros], { axis: 1n });
   });
-  const scales = part("row scales", () => {
-    const axis = g.int64s([1]);
-    const largest = g.op("Max", [
-      g.op("ReduceMax", [others, axis]),
-      g.op("Neg", [g.op("ReduceMin", [others, axis])]),
-    ]);
-    return g.op("Max", [g.mul(largest, g.scalar(1 / LARGEST)), g.scalar(LEAST_SCALE)]);
-  });
-  // QuantizeLinear with one scale per row would divide as well, but it runs on one thread.
-  const integers = part("integers", () => {
-    return g.op("QuantizeLinear", [g.op("Div", [others, scales]), g.scalar(1), zero(g)]);
-  });
+  const scales = part("row scales", () => byteScales(g, others, [1]));
+  const integers = part("integers", () => toBytes(g, others, scales, "uint8"));
   const rest = part("rest", () => {
     return g.concat([large, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
   });
@@ -115,11 +106,6 @@ function channelSizes(g: GraphBuilder, x: Value): Value {
   const step = g.op("Max", [g.op("Div", [rows, g.int64s([SAMPLED_ROWS])]), g.int64s([1])]);
   const sample = g.op("Slice", [x, g.int64s([0]), g.int64s([END]), g.int64s([0]), step]);
   return g.op("ReduceMax", [g.op("Abs", [sample]), g.int64s([0])], { keepdims: 0n });
-}
-
-/** Returns the constant for {@linkcode ZERO}. */
-function zero(g: GraphBuilder): Value {
-  return g.shared("integer zero", () => g.constant(tensor("uint8", [], Uint8Array.of(ZERO))));
 }
 
 function filled(g: GraphBuilder, shape: readonly number[], value: number): Value {

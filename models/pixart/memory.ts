@@ -132,7 +132,8 @@ export function transformerMemoryChoices(
  */
 function predictPeak(
   facts: LayeredFacts,
-  { hostMemory, transposesWeights = false, threads = 1 }: RuntimeTraits,
+  // A planner that does not know the machine must not assume that it processes rows in parts.
+  { hostMemory, transposesWeights = false, threads = Infinity }: RuntimeTraits,
   tokens: TransformerTokens,
   residency: Residency,
   precision: Precision,
