@@ -9,7 +9,7 @@
 
 import { tensor } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
-import { GraphBuilder } from "./graph_builder.ts";
+import { GraphBuilder, type Value } from "./graph_builder.ts";
 
 const ROWS = 2;
 const COLUMNS = 16;
@@ -27,14 +27,26 @@ export function byteProductProbe(): ModelGraph {
   return probe ??= buildProbe();
 }
 
-function buildProbe(): ModelGraph {
-  const g = new GraphBuilder();
+/**
+ * Adds a product of the largest bytes to a graph.
+ *
+ * @param g The graph.
+ * @returns Whether the result is too small, a boolean [1].
+ */
+export function bytesOverflow(g: GraphBuilder): Value {
+  const largest = g.constant(tensor("int8", [1], Int8Array.of(LARGEST_SIGNED)));
   const product = g.op("MatMulInteger", [
     g.constant(tensor("uint8", [ROWS, DEPTH], new Uint8Array(ROWS * DEPTH).fill(LARGEST_UNSIGNED))),
-    g.constant(tensor("int8", [DEPTH, COLUMNS], new Int8Array(DEPTH * COLUMNS).fill(LARGEST_SIGNED))),
+    // ONNX Runtime can make constants unsigned, which would hide the overflow.
+    g.op("Expand", [largest, g.int64s([DEPTH, COLUMNS])]),
   ]);
   const least = g.op("ReduceMin", [g.cast(product, "float32"), g.int64s([0, 1])], { keepdims: 0n });
   const exact = g.scalar(DEPTH * LARGEST_UNSIGNED * LARGEST_SIGNED);
-  g.output("overflows", g.reshape(g.op("Less", [least, exact]), [1]), [1], "bool");
+  return g.reshape(g.op("Less", [least, exact]), [1]);
+}
+
+function buildProbe(): ModelGraph {
+  const g = new GraphBuilder();
+  g.output("overflows", bytesOverflow(g), [1], "bool");
   return g.build("byte_product_probe");
 }

@@ -14,6 +14,8 @@ import type { GraphBuilder, Value } from "./graph_builder.ts";
 const LARGEST = 127;
 /** Zero point of unsigned bytes. */
 const UNSIGNED_ZERO = 128;
+/** A slice end beyond the last row. */
+const END = 2 ** 31 - 1;
 /** Smallest scale, for zeros. */
 const LEAST_SCALE = 1e-30;
 
@@ -34,6 +36,13 @@ export function byteScales(g: GraphBuilder, values: Value, axes: readonly number
 export function toBytes(g: GraphBuilder, values: Value, scales: Value, dtype: ByteType): Value {
   // QuantizeLinear with several scales would divide as well, but it runs on one thread.
   return g.op("QuantizeLinear", [g.op("Div", [values, scales]), g.scalar(1), zeroPoint(g, dtype)]);
+}
+
+/** Returns about `count` rows at equal distances, or all of fewer than twice as many. */
+export function sampledRows(g: GraphBuilder, rows: Value, count: number): Value {
+  const all = g.op("Shape", [rows], { start: 0n, end: 1n });
+  const step = g.op("Max", [g.op("Div", [all, g.int64s([count])]), g.int64s([1])]);
+  return g.op("Slice", [rows, g.int64s([0]), g.int64s([END]), g.int64s([0]), step]);
 }
 
 /** Returns the byte that represents 0. */

@@ -1,19 +1,25 @@
 // This module is browser compatible.
 
 /**
- * Self-attention whose scores are integer products: 8-bit queries with one scale per head, and 8-bit keys with
- * one scale per head and token, both computed in each run. The softmax, and the products of its weights with
- * the values, stay in float32: 8 bits lose the many small weights.
+ * Self-attention whose products are integer products. Each run computes 8-bit queries with one scale per head,
+ * 8-bit keys with one scale per head and token, 8-bit values with one scale per channel, and 8-bit attention
+ * weights with one scale per head and query. The softmax stays in float32.
  *
  * The mean of the keys is subtracted first. It adds the same to all scores of a query, so the softmax does not
- * change, but it can be larger than what distinguishes the keys. Source: Zhang et al., "SageAttention: Accurate
+ * change, but it can be larger than what distinguishes the keys. The mean of the values is subtracted too, and
+ * added to the result, because attention weights sum to 1. Source: Zhang et al., "SageAttention: Accurate
  * 8-Bit Attention for Plug-and-play Inference Acceleration" (https://arxiv.org/abs/2410.02367), section 4.2.
+ *
+ * 8 bits lose the weights below a 510th of the largest one. What they weigh then counts as if it were evenly
+ * distributed over all values. Where many small weights would be lost, the weights and the values therefore
+ * stay in float32. On processors whose products of bytes overflow, all of attention does.
  *
  * @module
  */
 
-import { byteProductProbe } from "./byte_product_probe.ts";
-import { byteScales, toBytes, zeroPoint } from "./byte_values.ts";
+import { attention } from "./attention.ts";
+import { byteProductProbe, bytesOverflow } from "./byte_product_probe.ts";
+import { byteScales, sampledRows, toBytes, zeroPoint } from "./byte_values.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 
 /**
@@ -23,6 +29,12 @@ import type { GraphBuilder, Value } from "./graph_builder.ts";
 const PADDING = 16;
 /** Bias of the scores of padding. */
 const NEVER = -1e30;
+/** Byte of the largest attention weight of a query. */
+const LARGEST_WEIGHT = 255;
+/** Approximate number of queries of a head sampled to find out what its weights lose in 8 bits. */
+const SAMPLED_QUERIES = 64;
+/** Largest average fraction of a query's weights that a head may lose in 8 bits. */
+const MOST_LOST = 0.1;
 
 /** The size of an attention. */
 export interface IntegerAttentionOptions {
@@ -37,7 +49,7 @@ export interface IntegerAttentionOptions {
 }
 
 /**
- * Adds self-attention with integer scores to a graph. It processes one group of heads and one part of their
+ * Adds self-attention with integer products to a graph. It processes one group of heads and one part of their
  * queries at a time, so few scores are in memory at once. If a group has a head for each thread, threads need
  * not exchange scores, which takes long if they share no cache.
  *
@@ -53,64 +65,142 @@ export function integerAttention(
   query: Value,
   key: Value,
   value: Value,
+  options: IntegerAttentionOptions,
+): Value {
+  const { heads, size } = options;
+  g.multipliesBytes(byteProductProbe());
+  return g.choose(
+    bytesOverflow(g),
+    () => attention(g, query, key, value, { heads }),
+    () => attend(g, query, key, value, options),
+    "float32",
+    ["tokens", heads * size],
+  );
+}
+
+function attend(
+  g: GraphBuilder,
+  query: Value,
+  key: Value,
+  value: Value,
   { heads, size, groups, parts }: IntegerAttentionOptions,
 ): Value {
-  g.multipliesBytes(byteProductProbe());
   const byHead = (rows: Value): Value => g.reshape(rows, [-1, heads, size]);
-  const mean = g.op("ReduceMean", [key, g.int64s([0])]);
+  const mean = (rows: Value): Value => g.op("ReduceMean", [rows, g.int64s([0])]);
   const queries = byHead(query);
   const queryScales = byteScales(g, queries, [0, 2]);
   const queryBytes = toBytes(g, queries, queryScales, "uint8");
-  const keys = byHead(g.op("Sub", [key, mean]));
+  const keys = byHead(g.op("Sub", [key, mean(key)]));
   const keyScales = byteScales(g, keys, [2]);
   const keyBytes = toBytes(g, keys, keyScales, "int8");
-  const units = g.mul(g.mul(keyScales, queryScales), g.scalar(1 / Math.sqrt(size)));
+  const scoreUnits = g.mul(g.mul(keyScales, queryScales), g.scalar(1 / Math.sqrt(size)));
+  const valueMean = mean(value);
+  const values = g.op("Sub", [value, valueMean]);
+  const valueUnits = byteScales(g, values, [0]);
+  const valueBytes = toBytes(g, values, valueUnits, "int8");
   const tokens = g.op("Shape", [key], { start: 0n, end: 1n });
-  const bias = padded(g, g.op("Expand", [g.scalar(0), tokens]), [PADDING], g.scalar(NEVER));
   const keyCount = g.add(tokens, g.int64s([PADDING]));
-  const zero = zeroPoint(g, "uint8");
 
-  const rest = g.int64s([-1]);
+  const groupHeads = g.op("Div", [g.int64s([heads]), groups]);
   const sizes = g.int64s([size]);
   const inGroups = (byHead: Value, ...shape: Value[]): Value =>
-    g.reshape(byHead, g.concat([groups, rest, ...shape], 0));
-  const inParts = g.concat([parts, g.op("Div", [tokens, parts]), groups, rest, sizes], 0);
-  const scanned = [
-    {
-      value: g.transpose(g.reshape(queryBytes, inParts), [2, 0, 3, 1, 4]),
-      dtype: "uint8",
-      dims: ["parts", "heads", "queries", size],
-    },
-    {
-      value: inGroups(padded(g, g.transpose(keyBytes, [1, 2, 0]), [0, 0, PADDING]), sizes, keyCount),
-      dtype: "int8",
-      dims: ["heads", size, "keys"],
-    },
-    {
-      value: inGroups(padded(g, g.transpose(units, [1, 2, 0]), [0, 0, PADDING]), g.int64s([1]), keyCount),
-      dtype: "float32",
-      dims: ["heads", 1, "keys"],
-    },
-    {
-      value: inGroups(padded(g, g.transpose(byHead(value), [1, 0, 2]), [0, PADDING, 0]), keyCount, sizes),
-      dtype: "float32",
-      dims: ["heads", "keys", size],
-    },
-  ] as const;
-  const attendPart = (part: Value, key: Value, units: Value, value: Value): Value => {
-    const operands = [part, key, g.scalar(1), units, zero, undefined, bias];
-    const scores = g.contrib("MatMulIntegerToFloat", operands);
-    return g.matMul(g.op("Softmax", [scores], { axis: -1n }), value);
-  };
+    g.reshape(byHead, g.concat([groups, groupHeads, ...shape], 0));
+  const inParts = g.concat([parts, g.op("Div", [tokens, parts]), groups, groupHeads, sizes], 0);
+  const sample = sampledRows(g, queryBytes, SAMPLED_QUERIES);
   const attended = g.scan(
-    scanned,
-    (query, key, units, value) => {
-      const inputs = [{ value: query!, dtype: "uint8", dims: ["heads", "queries", size] }] as const;
-      return g.scan(inputs, (part) => attendPart(part!, key!, units!, value!), ["heads", "queries", size]);
-    },
+    [
+      {
+        value: g.transpose(g.reshape(queryBytes, inParts), [2, 0, 3, 1, 4]),
+        dtype: "uint8",
+        dims: ["parts", "heads", "queries", size],
+      },
+      {
+        value: inGroups(g.transpose(sample, [1, 0, 2]), g.int64s([-1]), sizes),
+        dtype: "uint8",
+        dims: ["heads", "sampled", size],
+      },
+      {
+        value: inGroups(padded(g, g.transpose(keyBytes, [1, 2, 0]), [0, 0, PADDING]), sizes, keyCount),
+        dtype: "int8",
+        dims: ["heads", size, "keys"],
+      },
+      {
+        value: inGroups(
+          padded(g, g.transpose(scoreUnits, [1, 2, 0]), [0, 0, PADDING]),
+          g.int64s([1]),
+          keyCount,
+        ),
+        dtype: "float32",
+        dims: ["heads", 1, "keys"],
+      },
+      {
+        value: inGroups(
+          padded(g, g.transpose(byHead(valueBytes), [1, 0, 2]), [0, PADDING, 0]),
+          keyCount,
+          sizes,
+        ),
+        dtype: "int8",
+        dims: ["heads", "keys", size],
+      },
+      {
+        value: inGroups(g.reshape(valueUnits, [heads, 1, size]), g.int64s([1]), sizes),
+        dtype: "float32",
+        dims: ["heads", 1, size],
+      },
+    ],
+    attendGroup(g, size, padded(g, g.op("Expand", [g.scalar(0), tokens]), [PADDING], g.scalar(NEVER))),
     ["parts", "heads", "queries", size],
   );
-  return g.reshape(g.transpose(attended, [1, 3, 0, 2, 4]), [-1, heads * size]);
+  return g.add(g.reshape(g.transpose(attended, [1, 3, 0, 2, 4]), [-1, heads * size]), valueMean);
+}
+
+/** Returns a function that lets the queries of a group of heads attend to its keys, part by part. */
+function attendGroup(g: GraphBuilder, size: number, bias: Value): (...slices: Value[]) => Value {
+  return (...slices) => {
+    const [query, sample, key, scoreUnits, value, valueUnits] = slices as [
+      Value,
+      Value,
+      Value,
+      Value,
+      Value,
+      Value,
+    ];
+    const weightsOf = (query: Value): Value => {
+      const operands = [query, key, g.scalar(1), scoreUnits, zeroPoint(g, "uint8"), undefined, bias];
+      return g.op("Softmax", [g.contrib("MatMulIntegerToFloat", operands)], { axis: -1n });
+    };
+    const dims = ["heads", "queries", size];
+    const inParts = (attend: (weights: Value) => Value): Value =>
+      g.scan([{ value: query, dtype: "uint8", dims }], (part) => attend(weightsOf(part!)), dims);
+    const integer = () => {
+      const units = g.mul(valueUnits, g.scalar(1 / LARGEST_WEIGHT));
+      return inParts((weights) => {
+        const largest = largestWeights(g, weights);
+        const scaled = g.mul(weights, g.op("Div", [g.scalar(LARGEST_WEIGHT), largest]));
+        const bytes = g.op("QuantizeLinear", [scaled, g.scalar(1)]);
+        return g.mul(g.contrib("MatMulIntegerToFloat", [bytes, value, g.scalar(1), units]), largest);
+      });
+    };
+    const exact = () => {
+      const values = g.mul(g.cast(value, "float32"), valueUnits);
+      return inParts((weights) => g.matMul(weights, values));
+    };
+    const losesLittle = g.op("Greater", [keptWeights(g, weightsOf(sample)), g.scalar(1 - MOST_LOST)]);
+    return g.choose(losesLittle, integer, exact, "float32", ["parts", ...dims]);
+  };
+}
+
+/** Returns the largest weight of each query, [heads, queries, 1]. */
+function largestWeights(g: GraphBuilder, weights: Value): Value {
+  return g.op("ReduceMax", [weights, g.int64s([2])]);
+}
+
+/** Returns the fraction of the weights that remains in 8 bits, averaged over the queries of the worst head. */
+function keptWeights(g: GraphBuilder, weights: Value): Value {
+  const units = g.mul(largestWeights(g, weights), g.scalar(1 / LARGEST_WEIGHT));
+  const kept = g.mul(g.op("Round", [g.op("Div", [weights, units])]), units);
+  const ofQueries = g.op("ReduceSum", [kept, g.int64s([2])]);
+  return g.op("ReduceMin", [g.op("ReduceMean", [ofQueries, g.int64s([1])])], { keepdims: 0n });
 }
 
 /** Appends values to the end of each axis; zeros by default. */

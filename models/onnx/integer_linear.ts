@@ -16,7 +16,7 @@
 import { tensor } from "../../artifacts/tensor.ts";
 import type { ColumnLocation } from "../checkpoint/weights.ts";
 import { byteProductProbe } from "./byte_product_probe.ts";
-import { byteScales, toBytes, zeroPoint } from "./byte_values.ts";
+import { byteScales, sampledRows, toBytes, zeroPoint } from "./byte_values.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 
 /** Maximum number of outlier channels: as many as fill a row of small vector products. */
@@ -25,8 +25,6 @@ const MOST_OUTLIERS = 32;
 const CHANNELS_PER_OUTLIER = 8;
 /** Approximate number of rows sampled to find the outlier channels. */
 const SAMPLED_ROWS = 128;
-/** A slice end beyond the last row. */
-const END = 2 ** 31 - 1;
 
 /** 8-bit activations, shared by all layers with the same input. */
 interface IntegerRows {
@@ -71,7 +69,7 @@ export function integerLinear(
   const large = g.mul(g.cast(g.op("Gather", [values, rows.outliers]), "float32"), units);
   const added = bias
     ? g.reshape(bias, [1, outputs])
-    : g.shared(`zeros:${outputs}`, () => filled(g, [1, outputs], 0));
+    : g.shared(`no bias:${outputs}`, () => filled(g, [1, outputs], 0));
   // Gemm would add the two as well, but it first copies its third input on one thread.
   return g.add(g.mul(product, rows.scales), g.matMul(rows.rest, g.concat([large, added], 0)));
 }
@@ -88,9 +86,10 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
   // Gather along the last axis copies each element by itself, on one thread.
   const large = part("large", () => g.op("GatherElements", [x, columns], { axis: 1n }));
   const others = part("others", () => {
-    // This shape makes ONNX Runtime gather first. Nothing else then needs the rows, so it zeroes them in place.
-    const zeros = g.op("Expand", [g.scalar(0), g.op("Shape", [large])]);
-    return g.op("ScatterElements", [x, columns, zeros], { axis: 1n });
+    const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
+    const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
+    // Products with 0 and 1 are a pass over the rows, but it takes less time than scattering zeros into them.
+    return g.mul(x, g.op("ScatterElements", [ones, outliers, zeros]));
   });
   const scales = part("row scales", () => byteScales(g, others, [1]));
   const integers = part("integers", () => toBytes(g, others, scales, "uint8"));
@@ -102,9 +101,7 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
 
 /** Computes the largest magnitude of each channel, [in], over a sample of the rows. */
 function channelSizes(g: GraphBuilder, x: Value): Value {
-  const rows = g.op("Shape", [x], { start: 0n, end: 1n });
-  const step = g.op("Max", [g.op("Div", [rows, g.int64s([SAMPLED_ROWS])]), g.int64s([1])]);
-  const sample = g.op("Slice", [x, g.int64s([0]), g.int64s([END]), g.int64s([0]), step]);
+  const sample = sampledRows(g, x, SAMPLED_ROWS);
   return g.op("ReduceMax", [g.op("Abs", [sample]), g.int64s([0])], { keepdims: 0n });
 }
 
