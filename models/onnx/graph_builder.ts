@@ -7,18 +7,13 @@
  * @module
  */
 
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
 import { isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
 import type { WeightLocation } from "../checkpoint/weights.ts";
-import {
-  AttributeProto_AttributeType as AttributeType,
-  ModelProtoSchema,
-  type TensorProtoSchema,
-  type ValueInfoProtoSchema,
-} from "./onnx_pb.ts";
+import { AttributeProto_AttributeType as AttributeType, type ValueInfoProtoSchema } from "./onnx_pb.ts";
 import { DATA_TYPES } from "./data_types.ts";
 import {
   type Attribute,
@@ -26,25 +21,20 @@ import {
   type BuiltGraph,
   type ComputeType,
   type Dimension,
-  externalWeight,
   isValue,
   type Node,
   type NodeAttribute,
-  renamedNode,
   type ScanInput,
   type Value,
   valueInfo,
 } from "./graph_parts.ts";
 import { float8Rows } from "./float8_rows.ts";
+import { CONTRIB_DOMAIN, type Initializer, modelBytes } from "./model_bytes.ts";
 import { transposedProduct } from "./transposed_product.ts";
 import { weightSlices } from "./weight_slices.ts";
 import { weightsFolder } from "./weights_folder.ts";
 
 export type { BuiltGraph, ComputeType, Value } from "./graph_parts.ts";
-
-const ONNX_OPSET = 21n;
-const ONNX_IR_VERSION = 10n;
-const CONTRIB_DOMAIN = "com.microsoft";
 
 /**
  * Builds one graph. Operators are methods that accept and return {@linkcode Value}s. Computation is in
@@ -73,7 +63,11 @@ export class GraphBuilder {
    */
   readonly #casts: Node[] = [];
   /** Constants, and weights of the checkpoint, whose base folder is known only once all weights are. */
-  readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
+  readonly #initializers: Initializer[] = [];
+  /** Weights of the graph and its subgraphs. */
+  readonly #weights: WeightLocation[] = [];
+  /** Weights that belong to the subgraph that is being built. */
+  #subgraphWeights: WeightLocation[] | undefined;
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #shapes: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
@@ -131,17 +125,16 @@ export class GraphBuilder {
   weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
     return this.shared(
       `${location.name}:${dtype}`,
-      () => this.#toType(this.stored(location), location.dtype, dtype, this.#casts),
+      () => this.#toType(this.#stored(location, this.#initializers), location.dtype, dtype, this.#casts),
     );
   }
 
-  /** Returns a weight of the checkpoint in its stored type. */
+  /**
+   * Returns a weight of the checkpoint in its stored type. It belongs to the subgraph that first uses it:
+   * ONNX Runtime makes signed weights of integer products unsigned only in the graph of the product.
+   */
   stored(location: WeightLocation): Value {
-    return this.shared(location.name, () => {
-      this.#initializers.push(location);
-      this.#weightBytes += location.length;
-      return { name: location.name };
-    });
+    return this.#stored(location, this.#subgraphWeights ?? this.#initializers);
   }
 
   /** Requests that weights be prepared once when the graph opens. */
@@ -355,8 +348,8 @@ export class GraphBuilder {
   }
 
   /**
-   * Computes only one of two values, depending on a condition. Weights and constants of a branch belong to
-   * the graph; its other values do not.
+   * Computes only one of two values, depending on a condition. Constants of a branch, and weights that it
+   * casts, belong to the graph; its other values do not.
    *
    * @param condition A boolean scalar.
    * @param then Builds the value for a true condition.
@@ -412,25 +405,20 @@ export class GraphBuilder {
    * @param options Whether weights are prepared once when the graph opens. Quantized weights always are.
    */
   build(name: string, options: { readonly prepareWeights?: boolean } = {}): BuiltGraph {
-    const weights = this.#initializers.filter((value) => "folder" in value);
+    const weights = this.#weights;
     const place = weightsFolder(weights.map(({ folder }) => folder));
-    const model = create(ModelProtoSchema, {
-      irVersion: ONNX_IR_VERSION,
-      opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
-      graph: {
-        name,
-        node: [...this.#casts, ...this.#nodes].map((node) => renamedNode(node, this.#renamed)),
-        initializer: this.#initializers.map((value) =>
-          "folder" in value ? externalWeight(value, place.pathOf(value)) : value
-        ),
-        input: this.#inputs,
-        output: this.#outputs,
-        valueInfo: this.#shapes,
-      },
-    });
     return {
       name,
-      bytes: toBinary(ModelProtoSchema, model),
+      bytes: modelBytes({
+        name,
+        nodes: [...this.#casts, ...this.#nodes],
+        initializers: this.#initializers,
+        inputs: this.#inputs,
+        outputs: this.#outputs,
+        shapes: this.#shapes,
+        renamed: this.#renamed,
+        pathOf: place.pathOf,
+      }),
       inputs: this.#inputs.map((input) => input.name!),
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
@@ -450,23 +438,32 @@ export class GraphBuilder {
     output: MessageInitShape<typeof ValueInfoProtoSchema>,
     input: MessageInitShape<typeof ValueInfoProtoSchema>[] = [],
   ): NodeAttribute {
-    const outer = this.#nodes;
-    const nodes: Node[] = [];
-    this.#nodes = nodes;
+    const [outer, outerWeights] = [this.#nodes, this.#subgraphWeights];
+    const [nodes, weights]: [Node[], WeightLocation[]] = [[], []];
+    [this.#nodes, this.#subgraphWeights] = [nodes, weights];
     try {
       const made = make();
       // A subgraph must output a value of its own. Only one that passes a value through has to copy it.
       const value = nodes.some(({ output }) => output.includes(made.name))
         ? made
         : this.op("Identity", [made]);
-      const g = { name, node: nodes, input, output: [{ ...output, name: value.name }] };
+      const g = { name, weights, node: nodes, input, output: [{ ...output, name: value.name }] };
       return { name, type: AttributeType.GRAPH, g };
     } finally {
-      this.#nodes = outer;
+      [this.#nodes, this.#subgraphWeights] = [outer, outerWeights];
       // The rest of the graph does not see the values of a subgraph.
-      const own = new Set(nodes.flatMap(({ output }) => output));
+      const own = new Set([...nodes.flatMap(({ output }) => output), ...weights.map(({ name }) => name)]);
       for (const [key, { name }] of this.#known) if (own.has(name)) this.#known.delete(key);
     }
+  }
+
+  #stored(location: WeightLocation, owner: Initializer[]): Value {
+    return this.shared(location.name, () => {
+      owner.push(location);
+      this.#weights.push(location);
+      this.#weightBytes += location.length;
+      return { name: location.name };
+    });
   }
 
   #node(

@@ -13,6 +13,7 @@ import type { WeightLocation } from "../checkpoint/weights.ts";
 import { DATA_TYPES } from "./data_types.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
+  type NodeProtoSchema,
   TensorProto_DataLocation as DataLocation,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
@@ -59,6 +60,8 @@ export interface NodeAttribute {
   /** The subgraph of a branch or loop. */
   readonly g?: {
     readonly name: string;
+    /** Weights that belong to the subgraph. */
+    readonly weights: readonly WeightLocation[];
     readonly node: Node[];
     readonly input: MessageInitShape<typeof ValueInfoProtoSchema>[];
     readonly output: MessageInitShape<typeof ValueInfoProtoSchema>[];
@@ -81,21 +84,30 @@ export interface Node {
  */
 export type Attribute = bigint | number | string | readonly bigint[];
 
-/** Renames values in a node and in the nodes of its subgraphs; names that `renamed` lacks stay. */
-export function renamedNode(node: Node, renamed: ReadonlyMap<string, string>): Node {
+/**
+ * Renames values in a node and in the nodes of its subgraphs, and adds the weights of the subgraphs.
+ *
+ * @param node The node.
+ * @param renamed New names; others stay.
+ * @param pathOf Returns the path of a weight's file.
+ */
+export function renamedNode(
+  node: Node,
+  renamed: ReadonlyMap<string, string>,
+  pathOf: (weight: WeightLocation) => string,
+): MessageInitShape<typeof NodeProtoSchema> {
   const named = (name: string): string => renamed.get(name) ?? name;
   return {
     ...node,
     input: node.input.map(named),
     output: node.output.map(named),
-    attribute: node.attribute.map((attribute) =>
-      attribute.g
-        ? {
-          ...attribute,
-          g: { ...attribute.g, node: attribute.g.node.map((inner) => renamedNode(inner, renamed)) },
-        }
-        : attribute
-    ),
+    attribute: node.attribute.map(({ g, ...attribute }) => {
+      if (!g) return attribute;
+      const { weights, ...graph } = g;
+      const initializer = weights.map((weight) => externalWeight(weight, pathOf(weight)));
+      const nodes = graph.node.map((inner) => renamedNode(inner, renamed, pathOf));
+      return { ...attribute, g: { ...graph, initializer, node: nodes } };
+    }),
   };
 }
 
