@@ -152,7 +152,7 @@ export class PixArtLayers {
   readonly #guidanceBranches: 1 | 2;
   readonly #shortText: boolean;
   readonly #splitsRows: boolean;
-  readonly #integerScores: boolean;
+  readonly #integerAttention: boolean;
   readonly #perturbable: readonly string[];
 
   /**
@@ -171,7 +171,7 @@ export class PixArtLayers {
     this.#guidanceBranches = options.guidanceBranches ?? 1;
     this.#shortText = options.shortText ?? false;
     this.#splitsRows = options.splitsRows ?? false;
-    this.#integerScores = options.integerScores ?? false;
+    this.#integerAttention = options.integerAttention ?? false;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = graph;
@@ -357,7 +357,7 @@ export class PixArtLayers {
     const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
     const g = this.graph;
     const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
-    if (!this.#integerScores) return exact();
+    if (!this.#integerAttention) return exact();
     const isLarge = g.shared("is large", () => g.op("Greater", [this.#rowParts(), g.int64s([1])]));
     const integer = () => {
       const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));

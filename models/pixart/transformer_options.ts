@@ -54,12 +54,11 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly splitsRows?: boolean | undefined;
   /**
-   * Whether self-attention computes the scores of pictures with several parts of rows as integer products, part
-   * by part. Requires `splitsRows`. Graphs have an input {@linkcode SCORE_PARTS}.
+   * Whether self-attention multiplies bytes in pictures with several parts of rows, part by part. Requires `splitsRows`. Graphs have an input {@linkcode SCORE_PARTS}.
    *
    * @default {false}
    */
-  readonly integerScores?: boolean | undefined;
+  readonly integerAttention?: boolean | undefined;
   /**
    * Names of the self-attentions that a prediction can perturb. If there are any, graphs have an input
    * {@linkcode PERTURBED}.
