@@ -106,7 +106,10 @@ async function product(weights: Weights, module: string, x: Float32Array): Promi
   const [output = 0, input = 0] = weights.locate(`${module}.weight`).shape;
   const g = new GraphBuilder();
   const rows = g.input("x", "float32", ["rows", input]);
-  g.output("y", new Layers(g, weights).linear(module, rows, input, output, false), ["rows", output]);
+  g.output("y", new Layers(g, weights).linear(module, rows, input, output, { bias: false }), [
+    "rows",
+    output,
+  ]);
   await using session = await runtime.open(g.build("product"));
   const { y } = await session.run({ x: tensor("float32", [x.length / input, input], x) });
   return y!.data as Float32Array;

@@ -14,6 +14,24 @@ import { castInRun } from "./onnx/transposed_product.ts";
 import { dequantized, quantizedLinear, type ScaledMatrix, scaledMatrix } from "./onnx/quantized_linear.ts";
 import { upsampleConv } from "./vae/upsample_conv.ts";
 
+/** Options of a linear layer. */
+export interface LinearOptions {
+  /**
+   * Whether the layer has a bias.
+   *
+   * @default {true}
+   */
+  readonly bias?: boolean;
+  /** What the result is multiplied by, [out]. */
+  readonly gate?: Value | undefined;
+  /**
+   * Whether the rows come from GELU, whose least value is -0.17. Bytes then represent them more exactly.
+   *
+   * @default {false}
+   */
+  readonly afterGelu?: boolean;
+}
+
 /** Options of a convolution. */
 export interface ConvOptions {
   /** Number of input channels. */
@@ -101,14 +119,29 @@ export class Layers {
     return mergedMatrix(this.graph, base, branches, this.#dtype);
   }
 
-  /** Adds a linear layer over rows [rows, in], with its low-rank branches. */
-  linear(module: string, x: Value, input: number, output: number, bias = true): Value {
+  /**
+   * Adds a linear layer over rows [rows, in], with its low-rank branches.
+   *
+   * @param module Name of the module.
+   * @param x Rows [rows, in].
+   * @param input Number of input channels.
+   * @param output Number of output channels.
+   * @param options Bias, gate, and what is known of the rows.
+   * @returns Rows [rows, out].
+   */
+  linear(module: string, x: Value, input: number, output: number, options: LinearOptions = {}): Value {
+    const { bias = true, gate, afterGelu } = options;
     const { quantized, ...weight } = this.#weights.locate(`${module}.weight`, [output, input]);
     const added = bias ? this.weight(`${module}.bias`, [output]) : undefined;
-    const y = quantized
-      ? quantizedLinear(this.graph, x, { ...weight, quantized }, added)
+    const branches = this.branches(module);
+    if (quantized && branches.length === 0) {
+      return quantizedLinear(this.graph, x, { ...weight, quantized }, { bias: added, gate, afterGelu });
+    }
+    const base = quantized
+      ? quantizedLinear(this.graph, x, { ...weight, quantized }, { bias: added, afterGelu })
       : this.graph.linear(x, weight, added, this.#dtype, this.#stored);
-    return addLinearBranches(this.graph, x, y, this.branches(module), this.#dtype);
+    const y = addLinearBranches(this.graph, x, base, branches, this.#dtype);
+    return gate ? this.graph.mul(y, gate) : y;
   }
 
   /**

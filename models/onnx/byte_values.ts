@@ -2,7 +2,7 @@
 
 /**
  * Activations as bytes for integer products. CPUs multiply unsigned bytes with signed ones, so the left factor
- * is unsigned, with a zero point in the middle.
+ * is unsigned, with a zero point above 0.
  *
  * @module
  */
@@ -12,7 +12,9 @@ import type { GraphBuilder, Value } from "./graph_builder.ts";
 
 /** Largest distance of an integer from its zero point. */
 const LARGEST = 127;
-/** Zero point of unsigned bytes. */
+/** Largest unsigned byte. */
+const LARGEST_UNSIGNED = 255;
+/** Zero point of unsigned bytes, unless values are mostly positive. */
 const UNSIGNED_ZERO = 128;
 /** A slice end beyond the last row. */
 const END = 2 ** 31 - 1;
@@ -22,20 +24,33 @@ const LEAST_SCALE = 1e-30;
 /** The type of bytes: unsigned for the left factor of a product, signed for the right one. */
 export type ByteType = "uint8" | "int8";
 
-/** Returns the scales with which values fit into bytes: one for all values along `axes`, which keep size 1. */
-export function byteScales(g: GraphBuilder, values: Value, axes: readonly number[]): Value {
+/**
+ * Returns the scales with which values fit into bytes: one for all values along `axes`, which keep size 1.
+ *
+ * @param g The graph.
+ * @param values The values.
+ * @param axes Axes whose values share a scale.
+ * @param zero The byte that represents 0, if bytes are unsigned.
+ */
+export function byteScales(g: GraphBuilder, values: Value, axes: readonly number[], zero?: number): Value {
   const along = g.int64s(axes);
-  const largest = g.op("Max", [
-    g.op("ReduceMax", [values, along]),
-    g.op("Neg", [g.op("ReduceMin", [values, along])]),
-  ]);
-  return g.op("Max", [g.mul(largest, g.scalar(1 / LARGEST)), g.scalar(LEAST_SCALE)]);
+  const up = zero === undefined ? LARGEST : LARGEST_UNSIGNED - zero;
+  const positive = g.mul(g.op("ReduceMax", [values, along]), g.scalar(1 / up));
+  const negative = g.mul(g.op("ReduceMin", [values, along]), g.scalar(-1 / (zero ?? LARGEST)));
+  return g.op("Max", [positive, negative, g.scalar(LEAST_SCALE)]);
 }
 
-/** Divides values by their scales, and rounds them to bytes. */
-export function toBytes(g: GraphBuilder, values: Value, scales: Value, dtype: ByteType): Value {
+/** Scales values to bytes, and rounds them. */
+export function toBytes(
+  g: GraphBuilder,
+  values: Value,
+  scales: Value,
+  dtype: ByteType,
+  zero?: number,
+): Value {
   // QuantizeLinear with several scales would divide as well, but it runs on one thread.
-  return g.op("QuantizeLinear", [g.op("Div", [values, scales]), g.scalar(1), zeroPoint(g, dtype)]);
+  const scaled = g.mul(values, g.op("Reciprocal", [scales]));
+  return g.op("QuantizeLinear", [scaled, g.scalar(1), zeroPoint(g, dtype, zero)]);
 }
 
 /** Returns about `count` rows at equal distances, or all of fewer than twice as many. */
@@ -45,10 +60,14 @@ export function sampledRows(g: GraphBuilder, rows: Value, count: number): Value 
   return g.op("Slice", [rows, g.int64s([0]), g.int64s([END]), g.int64s([0]), step]);
 }
 
-/** Returns the byte that represents 0. */
-export function zeroPoint(g: GraphBuilder, dtype: ByteType): Value {
+/** Returns the byte that represents 0; in the middle by default. */
+export function zeroPoint(
+  g: GraphBuilder,
+  dtype: ByteType,
+  zero = dtype === "uint8" ? UNSIGNED_ZERO : 0,
+): Value {
   const value = dtype === "uint8"
-    ? tensor("uint8", [], Uint8Array.of(UNSIGNED_ZERO))
-    : tensor("int8", [], Int8Array.of(0));
-  return g.shared(`zero point:${dtype}`, () => g.constant(value));
+    ? tensor("uint8", [], Uint8Array.of(zero))
+    : tensor("int8", [], Int8Array.of(zero));
+  return g.shared(`zero point:${dtype}:${zero}`, () => g.constant(value));
 }

@@ -5,9 +5,9 @@
  * 8-bit keys with one scale per head and token, 8-bit values with one scale per channel, and 8-bit attention
  * weights with one scale per head and query. The softmax stays in float32.
  *
- * The mean of the keys is subtracted first. It adds the same to all scores of a query, so the softmax does not
- * change, but it can be larger than what distinguishes the keys. The mean of the values is subtracted too, and
- * added to the result, because attention weights sum to 1. Source: Zhang et al., "SageAttention: Accurate
+ * A mean of keys is subtracted first. It adds the same to all scores of a query, so the softmax does not
+ * change, but it can be larger than what distinguishes the keys. A mean of values is subtracted too, and added to
+ * the result, because attention weights sum to 1. Source: Zhang et al., "SageAttention: Accurate
  * 8-Bit Attention for Plug-and-play Inference Acceleration" (https://arxiv.org/abs/2410.02367), section 4.2.
  *
  * 8 bits lose the weights below a 510th of the largest one. What they weigh then counts as if it were evenly
@@ -29,10 +29,12 @@ import type { GraphBuilder, Value } from "./graph_builder.ts";
 const PADDING = 16;
 /** Bias of the scores of padding. */
 const NEVER = -1e30;
+/** Approximate number of rows from which the mean of keys and of values is computed. */
+const SAMPLED_ROWS = 64;
 /** Byte of the largest attention weight of a query. */
 const LARGEST_WEIGHT = 255;
 /** Approximate number of queries of a head sampled to find out what its weights lose in 8 bits. */
-const SAMPLED_QUERIES = 64;
+const SAMPLED_QUERIES = 32;
 /** Largest average fraction of a query's weights that a head may lose in 8 bits. */
 const MOST_LOST = 0.1;
 
@@ -86,7 +88,8 @@ function attend(
   { heads, size, groups, parts }: IntegerAttentionOptions,
 ): Value {
   const byHead = (rows: Value): Value => g.reshape(rows, [-1, heads, size]);
-  const mean = (rows: Value): Value => g.op("ReduceMean", [rows, g.int64s([0])]);
+  const mean = (rows: Value): Value =>
+    g.op("ReduceMean", [sampledRows(g, rows, SAMPLED_ROWS), g.int64s([0])]);
   const queries = byHead(query);
   const queryScales = byteScales(g, queries, [0, 2]);
   const queryBytes = toBytes(g, queries, queryScales, "uint8");

@@ -26,6 +26,26 @@ const CHANNELS_PER_OUTLIER = 8;
 /** Approximate number of rows sampled to find the outlier channels. */
 const SAMPLED_ROWS = 128;
 
+/**
+ * The byte that represents 0 in rows that come from GELU. Their least value is -0.17, so few bytes below it are
+ * needed.
+ */
+const GELU_ZERO = 24;
+
+/** Options of {@linkcode integerLinear}. */
+export interface IntegerLinearOptions {
+  /** The bias [out]. */
+  readonly bias?: Value | undefined;
+  /** What the result is multiplied by, [out]. */
+  readonly gate?: Value | undefined;
+  /**
+   * Whether the rows come from GELU.
+   *
+   * @default {false}
+   */
+  readonly afterGelu?: boolean | undefined;
+}
+
 /** 8-bit activations, shared by all layers with the same input. */
 interface IntegerRows {
   /** Unsigned integers [rows, in]. */
@@ -45,7 +65,7 @@ interface IntegerRows {
  * @param x Rows [rows, in].
  * @param weight The weight.
  * @param shape Its shape, [out, in].
- * @param bias The bias [out].
+ * @param options Bias, gate, and what is known of the rows.
  * @returns Rows [rows, out].
  */
 export function integerLinear(
@@ -53,29 +73,31 @@ export function integerLinear(
   x: Value,
   { packed, scales }: ColumnLocation,
   [outputs = 0, inputs = 0]: readonly number[],
-  bias?: Value,
+  { bias, gate, afterGelu = false }: IntegerLinearOptions,
 ): Value {
-  const rows = integerRows(g, x, inputs);
+  const gated = (x: Value): Value => gate ? g.mul(x, gate) : x;
+  const zero = afterGelu ? GELU_ZERO : undefined;
+  const rows = integerRows(g, x, inputs, zero);
   const values = g.stored(packed);
-  const units = g.stored(scales);
+  const units = gated(g.stored(scales));
   g.multipliesBytes(byteProductProbe());
   const product = g.contrib("MatMulIntegerToFloat", [
     rows.integers,
     values,
     g.scalar(1),
     units,
-    zeroPoint(g, "uint8"),
+    zeroPoint(g, "uint8", zero),
   ]);
   const large = g.mul(g.cast(g.op("Gather", [values, rows.outliers]), "float32"), units);
   const added = bias
-    ? g.reshape(bias, [1, outputs])
+    ? g.reshape(gated(bias), [1, outputs])
     : g.shared(`no bias:${outputs}`, () => filled(g, [1, outputs], 0));
   // Gemm would add the two as well, but it first copies its third input on one thread.
   return g.add(g.mul(product, rows.scales), g.matMul(rows.rest, g.concat([large, added], 0)));
 }
 
 /** Quantizes rows [rows, in]. Layers with the same input share the result. */
-function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
+function integerRows(g: GraphBuilder, x: Value, inputs: number, zero?: number): IntegerRows {
   const part = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
   const count = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
   const outliers = part("outliers", () => g.largest(channelSizes(g, x), count));
@@ -91,8 +113,8 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
     // Products with 0 and 1 are a pass over the rows, but it takes less time than scattering zeros into them.
     return g.mul(x, g.op("ScatterElements", [ones, outliers, zeros]));
   });
-  const scales = part("row scales", () => byteScales(g, others, [1]));
-  const integers = part("integers", () => toBytes(g, others, scales, "uint8"));
+  const scales = part("row scales", () => byteScales(g, others, [1], zero));
+  const integers = part("integers", () => toBytes(g, others, scales, "uint8", zero));
   const rest = part("rest", () => {
     return g.concat([large, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
   });

@@ -3,7 +3,7 @@
 import { InternalError } from "../../errors/pixstage_error.ts";
 import type { BlockLocation, WeightLocation } from "../checkpoint/weights.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
-import { integerLinear } from "./integer_linear.ts";
+import { integerLinear, type IntegerLinearOptions } from "./integer_linear.ts";
 
 /** `accuracy_level` of MatMulNBits that selects 8-bit integer products. */
 const INT8_ACTIVATIONS = 4n;
@@ -13,19 +13,20 @@ const LARGEST_BYTE = 127;
 const LEAST_UNIT = 1e-30;
 
 /**
- * Multiplies `x` [rows, in] with the transpose of a quantized weight [out, in], and adds `bias` [out]. The
- * activations are quantized too.
+ * Multiplies `x` [rows, in] with the transpose of a quantized weight [out, in], adds the bias, and multiplies by
+ * the gate. The activations are quantized too.
  */
 export function quantizedLinear(
   g: GraphBuilder,
   x: Value,
   { quantized, shape }: WeightLocation & Required<Pick<WeightLocation, "quantized">>,
-  bias?: Value,
+  options: IntegerLinearOptions = {},
 ): Value {
   g.prepareWeights();
-  return quantized.layout === "columns"
-    ? integerLinear(g, x, quantized, shape, bias)
-    : blockLinear(g, x, quantized, shape, bias);
+  if (quantized.layout === "columns") return integerLinear(g, x, quantized, shape, options);
+  const { bias, gate } = options;
+  const y = blockLinear(g, x, quantized, shape, bias);
+  return gate ? g.mul(y, gate) : y;
 }
 
 /** Adds a linear layer whose weights are quantized in blocks. The activations are quantized in blocks too. */

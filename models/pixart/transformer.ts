@@ -152,7 +152,7 @@ export class PixArtLayers {
   readonly #guidanceBranches: 1 | 2;
   readonly #shortText: boolean;
   readonly #splitsRows: boolean;
-  readonly #integerAttention: boolean;
+  readonly #multipliesBytes: boolean;
   readonly #perturbable: readonly string[];
 
   /**
@@ -171,7 +171,7 @@ export class PixArtLayers {
     this.#guidanceBranches = options.guidanceBranches ?? 1;
     this.#shortText = options.shortText ?? false;
     this.#splitsRows = options.splitsRows ?? false;
-    this.#integerAttention = options.integerAttention ?? false;
+    this.#multipliesBytes = options.multipliesBytes ?? false;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = graph;
@@ -220,7 +220,7 @@ export class PixArtLayers {
         text,
         cross_attention_dim,
         this.width,
-        attention_bias,
+        { bias: attention_bias },
       );
     return [project("to_k"), project("to_v")];
   }
@@ -291,9 +291,7 @@ export class PixArtLayers {
    */
   block(index: number, hidden: Value, modulation: Value, module: string = blockModule(index)): Value {
     const { num_attention_heads: heads, attention_bias: bias, norm_eps, activation_fn } = this.#config;
-    const g = this.graph;
-    const large = this.#large;
-    const width = this.width;
+    const [g, large, width] = [this.graph, this.#large, this.width];
     const tokens = ["tokens", width] as const;
     const table = g.reshape(this.#layers.weight(`${module}.scale_shift_table`, [6, width]), [1, 6 * width]);
     const modulations = g.add(g.reshape(g.add(table, modulation), [-1]), this.#ones([0, 1, 0, 0, 1, 0]));
@@ -315,28 +313,33 @@ export class PixArtLayers {
       });
     }
 
-    const normed = this.#modulated(hidden, scale, shift, norm_eps);
-    const project = (name: string) => large.linear(`${module}.attn1.${name}`, normed, width, width, bias);
+    const normed = g.layerNorm(hidden, scale, shift, norm_eps);
+    const project = (name: string) => large.linear(`${module}.attn1.${name}`, normed, width, width, { bias });
     const seen = this.#perturb(
       module,
       () => project("to_v"),
       (value) => this.#attendToSelf(project("to_q"), project("to_k"), value()),
     );
-    const attended = large.linear(`${module}.attn1.to_out.0`, seen, width, width);
-    g.probe(`block.${index}/attn1`, attended, tokens);
-    hidden = g.add(hidden, g.mul(attended, gate));
+    const attended = (gate?: Value) => large.linear(`${module}.attn1.to_out.0`, seen, width, width, { gate });
+    hidden = g.add(hidden, this.#gated(`block.${index}/attn1`, gate, attended));
 
-    const crossed = this.#attendToText(module, hidden);
-    g.probe(`block.${index}/attn2`, crossed, tokens);
+    const crossed = g.probe(`block.${index}/attn2`, this.#attendToText(module, hidden), tokens);
     hidden = g.add(hidden, crossed);
 
-    const fed = this.#inParts(this.#modulated(hidden, scaleFf, shiftFf, norm_eps), (rows) => {
-      const inner = large.linear(`${module}.ff.net.0.proj`, rows, width, 4 * width);
-      const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
-      return large.linear(`${module}.ff.net.2`, activated, 4 * width, width);
-    });
-    g.probe(`block.${index}/ff`, fed, tokens);
-    return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf)), tokens);
+    const normedFf = g.layerNorm(hidden, scaleFf, shiftFf, norm_eps);
+    const fed = this.#gated(`block.${index}/ff`, gateFf, (gate) =>
+      this.#inParts(normedFf, (rows) => {
+        const inner = large.linear(`${module}.ff.net.0.proj`, rows, width, 4 * width);
+        const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
+        return large.linear(`${module}.ff.net.2`, activated, 4 * width, width, { gate, afterGelu: true });
+      }));
+    return g.probe(`block.${index}`, g.add(hidden, fed), tokens);
+  }
+
+  /** Multiplies the output of a layer by a gate. Layers that fold it do not compute the marked value. */
+  #gated(name: string, gate: Value, layer: (gate?: Value) => Value): Value {
+    if (this.#multipliesBytes) return layer(gate);
+    return this.graph.mul(this.graph.probe(name, layer(), ["tokens", this.width]), gate);
   }
 
   /** Processes rows [tokens, width] in parts, one after the other. */
@@ -357,7 +360,7 @@ export class PixArtLayers {
     const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
     const g = this.graph;
     const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
-    if (!this.#integerAttention) return exact();
+    if (!this.#multipliesBytes) return exact();
     const isLarge = g.shared("is large", () => g.op("Greater", [this.#rowParts(), g.int64s([1])]));
     const integer = () => {
       const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
@@ -398,7 +401,7 @@ export class PixArtLayers {
           absorbedAttention(this.#large, rows, { module, heads, width, bias, key, value }),
       );
     }
-    const query = this.#large.linear(`${module}.to_q`, hidden, width, width, bias);
+    const query = this.#large.linear(`${module}.to_q`, hidden, width, width, { bias });
     const attended = each(query, (rows, key, value) => attention(g, rows, key, value, { heads }));
     return this.#large.linear(`${module}.to_out.0`, attended, width, width);
   }
@@ -455,7 +458,7 @@ export class PixArtLayers {
     const modulations = g.add(g.reshape(g.add(table, timestep), [-1]), this.#ones([0, 1]));
     const [shift, scale] = g.split(modulations, 0, [this.width, this.width]);
     const rows = this.computeType === "float32" ? hidden : g.cast(hidden, "float32");
-    const normed = this.#modulated(rows, scale!, shift!, FINAL_NORM_EPSILON);
+    const normed = g.layerNorm(rows, scale!, shift!, FINAL_NORM_EPSILON);
     const patches = this.#layers.linear("proj_out", normed, this.width, channels);
     g.probe("proj_out", patches, ["tokens", channels]);
     const size = g.op("Shape", [latents], { start: 2n });
@@ -467,8 +470,8 @@ export class PixArtLayers {
 
   /** Applies linear, SiLU, linear to sinusoids that are an input of the graph. */
   #embedSinusoids(name: string, rows: number, width: number): Value {
-    const sinusoids = this.graph.input(name, "float32", [rows, TIMESTEP_CHANNELS]);
     const module = `adaln_single.emb.${name}_embedder`;
+    const sinusoids = this.graph.input(name, "float32", [rows, TIMESTEP_CHANNELS]);
     const inner = this.#layers.linear(`${module}.linear_1`, sinusoids, TIMESTEP_CHANNELS, width);
     return this.#layers.linear(`${module}.linear_2`, this.graph.silu(inner), width, width);
   }
@@ -490,10 +493,5 @@ export class PixArtLayers {
       );
       return g.constant(tensor("float32", [data.length], data));
     });
-  }
-
-  /** Applies layer normalization with scale and shift from the condition. */
-  #modulated(x: Value, scale: Value, shift: Value, epsilon: number): Value {
-    return this.graph.layerNorm(x, scale, shift, epsilon);
   }
 }

@@ -54,11 +54,13 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly splitsRows?: boolean | undefined;
   /**
-   * Whether self-attention multiplies bytes in pictures with several parts of rows, part by part. Requires `splitsRows`. Graphs have an input {@linkcode SCORE_PARTS}.
+   * Whether the weights of the blocks are bytes that a CPU multiplies with bytes. Self-attention then does so
+   * too, in pictures with several parts of rows, part by part, and gates are folded into layers. Requires
+   * `splitsRows`. Graphs have an input {@linkcode SCORE_PARTS}.
    *
    * @default {false}
    */
-  readonly integerAttention?: boolean | undefined;
+  readonly multipliesBytes?: boolean | undefined;
   /**
    * Names of the self-attentions that a prediction can perturb. If there are any, graphs have an input
    * {@linkcode PERTURBED}.

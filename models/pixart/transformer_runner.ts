@@ -117,7 +117,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
   readonly #splitsRows: boolean;
-  readonly #integerAttention: boolean;
+  readonly #multipliesBytes: boolean;
   readonly #threads: number;
   readonly #perturbs: boolean;
   /** Whether the graph contains a ControlNet. */
@@ -136,7 +136,7 @@ export class PixArtTransformer implements AsyncDisposable {
       absorbs,
       batchesTexts,
       splitsRows,
-      integerAttention,
+      multipliesBytes,
       threads,
       perturbs,
       containsControl,
@@ -145,7 +145,7 @@ export class PixArtTransformer implements AsyncDisposable {
       readonly absorbs: boolean;
       readonly batchesTexts: boolean;
       readonly splitsRows: boolean;
-      readonly integerAttention: boolean;
+      readonly multipliesBytes: boolean;
       readonly threads: number;
       readonly perturbs: boolean;
       readonly containsControl: boolean;
@@ -158,7 +158,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#absorbs = absorbs;
     this.#batchesTexts = batchesTexts;
     this.#splitsRows = splitsRows;
-    this.#integerAttention = integerAttention;
+    this.#multipliesBytes = multipliesBytes;
     this.#threads = threads;
     this.#perturbs = perturbs;
     this.#containsControl = containsControl;
@@ -199,7 +199,7 @@ export class PixArtTransformer implements AsyncDisposable {
     const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
     const computeType: ComputeType = float16 === "blocks" ? weightType : "float32";
     const layout = quantizedLayout(weights);
-    const integerAttention = hostMemory && layout === "columns";
+    const multipliesBytes = hostMemory && layout === "columns";
     const absorbs = computeType === "float32" && (layout === undefined || hostMemory && layout === "columns");
     // Elsewhere, weights that only a branch transposes would be transposed in each step.
     const branches = layersPerSegment === undefined && !transposesWeights;
@@ -213,7 +213,7 @@ export class PixArtTransformer implements AsyncDisposable {
         projectsText,
         transposesWeights,
         splitsRows: hostMemory,
-        integerAttention,
+        multipliesBytes,
         perturbable,
         cachesSteps: stepCache !== undefined,
       };
@@ -239,7 +239,7 @@ export class PixArtTransformer implements AsyncDisposable {
       absorbs,
       batchesTexts,
       splitsRows: hostMemory,
-      integerAttention,
+      multipliesBytes,
       threads,
       perturbs: perturbable.length > 0,
       containsControl: control !== undefined && branches,
@@ -362,7 +362,7 @@ export class PixArtTransformer implements AsyncDisposable {
     const heads = this.config.num_attention_heads;
     return {
       ...(this.#splitsRows ? { [ROW_PARTS]: counts(rowParts(rows, this.#threads)) } : {}),
-      ...(this.#integerAttention ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads)) } : {}),
+      ...(this.#multipliesBytes ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads)) } : {}),
     };
   }
 

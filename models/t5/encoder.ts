@@ -112,11 +112,13 @@ class T5Layers {
     const inner = num_heads * d_kv;
     const normed = this.#norm(`${module}.layer_norm`, hidden);
     const [query, key, value] = ["q", "k", "v"].map((name) =>
-      this.#layers.linear(`${module}.SelfAttention.${name}`, normed, d_model, inner, false)
+      this.#layers.linear(`${module}.SelfAttention.${name}`, normed, d_model, inner, { bias: false })
     );
     this.graph.probe(`block.${layer}/q`, query!, ["tokens", inner]);
     const attended = attention(this.graph, query!, key!, value!, { heads: num_heads, scale: 1, bias });
-    const projected = this.#layers.linear(`${module}.SelfAttention.o`, attended, inner, d_model, false);
+    const projected = this.#layers.linear(`${module}.SelfAttention.o`, attended, inner, d_model, {
+      bias: false,
+    });
     this.#hidden(`block.${layer}/self_attention`, projected);
     return this.#hidden(`block.${layer}/attention`, this.graph.add(hidden, projected));
   }
@@ -132,7 +134,7 @@ class T5Layers {
     const module = `encoder.block.${layer}.layer.1`;
     const normed = this.#norm(`${module}.layer_norm`, hidden);
     const linear = (name: string, x: Value, input: number, output: number): Value =>
-      this.#layers.linear(`${module}.DenseReluDense.${name}`, x, input, output, false);
+      this.#layers.linear(`${module}.DenseReluDense.${name}`, x, input, output, { bias: false });
     const inner = is_gated
       ? g.mul(activate(linear("wi_0", normed, d_model, d_ff)), linear("wi_1", normed, d_model, d_ff))
       : activate(linear("wi", normed, d_model, d_ff));

@@ -123,7 +123,10 @@ async function linear(weights: Weights, module: string, x: Float32Array): Promis
   const [rows = 0, columns = 0] = weights.locate(`${module}.weight`).shape;
   const g = new GraphBuilder();
   const input = g.input("x", "float32", ["tokens", columns]);
-  g.output("y", new Layers(g, weights).linear(module, input, columns, rows, false), ["tokens", rows]);
+  g.output("y", new Layers(g, weights).linear(module, input, columns, rows, { bias: false }), [
+    "tokens",
+    rows,
+  ]);
   await using session = await runtime.open(g.build("linear"));
   const { y } = await session.run({ x: tensor("float32", [x.length / columns, columns], x) });
   return y!.data as Float32Array;

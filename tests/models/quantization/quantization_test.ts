@@ -138,7 +138,10 @@ for (const recipe of Object.values(RECIPES)) {
       for (const weights of [plain, await openQuantized(component, recipe.name, cache)]) {
         const g = new GraphBuilder();
         const x = g.input("x", "float32", ["tokens", columns]);
-        g.output("y", new Layers(g, weights).linear(name, x, columns, rows, false), ["tokens", rows]);
+        g.output("y", new Layers(g, weights).linear(name, x, columns, rows, { bias: false }), [
+          "tokens",
+          rows,
+        ]);
         await using session = await runtime.open(g.build("linear"));
         const data = Float32Array.from({ length: 2 * columns }, (_, index) => Math.sin(index));
         outputs.push(
@@ -166,7 +169,7 @@ Deno.test("channels that are tens of times as large as others do not reduce the 
       const weights = recipe ? await openQuantized(component, recipe, cache) : plain;
       const g = new GraphBuilder();
       const x = g.input("x", "float32", ["tokens", columns]);
-      g.output("y", new Layers(g, weights).linear(name, x, columns, rows, false), ["tokens", rows]);
+      g.output("y", new Layers(g, weights).linear(name, x, columns, rows, { bias: false }), ["tokens", rows]);
       await using session = await runtime.open(g.build("linear"));
       const { y } = await session.run({ x: tensor("float32", [300, columns], data) });
       outputs.push(y!.data as Float32Array);
