@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { rm, stat, utimes } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import type { Artifact, JsonObject } from "../artifact.ts";
-import { artifactId, decodeArtifact, encodeArtifact, outlineOfFile } from "../artifact_file.ts";
+import { decodeArtifact, encodeArtifactChunks, outlineOfFile } from "../artifact_file.ts";
 import { writeAtomically, type WriteOptions } from "../../disk/atomic_write.ts";
 import { readFileRange, readSafetensorsFileHeader } from "../files_on_disk.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
@@ -56,7 +56,7 @@ export class FolderStore implements RunStore {
     };
     const bytes = await readIfThere(path, damaged);
     if (!bytes) return undefined;
-    const found = await contentId(bytes);
+    const found = await contentId([bytes]);
     if (found !== id) return damaged(`its content has the SHA-256 ${found}`);
     await touch(path);
     return decodeArtifact(bytes, path);
@@ -77,11 +77,13 @@ export class FolderStore implements RunStore {
   }
 
   async put(artifact: Artifact): Promise<string> {
-    const bytes = encodeArtifact(artifact);
-    const id = await artifactId(bytes);
+    // One buffer with all of a large artifact, and Web Crypto's copy of it, would triple its memory.
+    const chunks = encodeArtifactChunks(artifact);
+    const id = await contentId(chunks);
     const path = this.#path("artifacts", id);
-    if (await this.#isWhole(path, id, bytes.length)) await touch(path);
-    else await writeAtomically(path, [bytes], { temporary: partialPath(this.folder) });
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    if (await this.#isWhole(path, id, length)) await touch(path);
+    else await writeAtomically(path, chunks, { temporary: partialPath(this.folder) });
     return id;
   }
 
@@ -169,7 +171,7 @@ export class FolderStore implements RunStore {
     const found = await stat(path).catch(() => undefined);
     if (found?.size !== length) return false;
     const bytes = await readIfThere(path, () => {});
-    return bytes !== undefined && await artifactId(bytes) === id;
+    return bytes !== undefined && await contentId([bytes]) === id;
   }
 
   async #record(
@@ -203,12 +205,13 @@ export class FolderStore implements RunStore {
 const HASHED_BYTES = 1 << 22;
 
 /** Returns the SHA-256 of a file's content. Yields to the event loop between the parts of a large file. */
-async function contentId(bytes: Uint8Array): Promise<string> {
-  if (bytes.length <= HASHED_BYTES) return await artifactId(bytes);
+async function contentId(chunks: readonly Uint8Array[]): Promise<string> {
   const hash = createHash("sha256");
-  for (let at = 0; at < bytes.length; at += HASHED_BYTES) {
-    hash.update(bytes.subarray(at, at + HASHED_BYTES));
-    await setImmediate();
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += HASHED_BYTES) {
+      hash.update(chunk.subarray(at, at + HASHED_BYTES));
+      if (chunk.length > HASHED_BYTES) await setImmediate();
+    }
   }
   return hash.digest("hex");
 }
@@ -232,7 +235,7 @@ export async function damageOf(shard: Shard, file: StoreFile): Promise<StoreDama
   if (shard !== "artifacts") {
     return await openRecord(bytes) ? undefined : damage("its content has another SHA-256");
   }
-  const found = await artifactId(bytes);
+  const found = await contentId([bytes]);
   return found === file.id ? undefined : damage(`its content has the SHA-256 ${found}`);
 }
 
