@@ -11,8 +11,8 @@
  * 8-Bit Attention for Plug-and-play Inference Acceleration" (https://arxiv.org/abs/2410.02367), section 4.2.
  *
  * 8 bits lose the weights below a 510th of the largest one. What they weigh then counts as if it were evenly
- * distributed over all values. Where many small weights would be lost, the weights and the values therefore
- * stay in float32. On processors whose products of bytes overflow, all of attention does.
+ * distributed over all values. Where many small weights would be lost, the weights therefore stay in float32. On
+ * processors whose products of bytes overflow, all of attention does.
  *
  * @module
  */
