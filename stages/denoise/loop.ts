@@ -137,8 +137,8 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
 }
 
 /**
- * Returns the residuals that each branch has cached. They are copied because the denoiser overwrites them in
- * the next step.
+ * Returns the residuals that each branch has cached. The denoiser replaces those of a branch in the next step,
+ * but does not overwrite them.
  */
 function keptCaches(caches: Readonly<Record<Branch, BranchCache>>): NonNullable<ImageState["caches"]> {
   const kept = BRANCHES.filter((branch) => caches[branch].residuals);

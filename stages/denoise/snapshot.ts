@@ -78,23 +78,25 @@ const metadataSchema = z.looseObject({
 });
 
 /**
- * Packs the state of a denoising into an artifact. All arrays are copied.
+ * Packs the state of a denoising into an artifact. All arrays are copied, except for a step cache's residuals,
+ * which are large and never overwritten.
  *
  * @param state Progress of all images.
  * @returns The artifact, of kind `checkpoint`.
  */
 export function packDenoiseState({ identity, images, inputs }: DenoiseState): Artifact {
   const tensors: Record<string, Tensor> = {};
-  const add = (name: string, data: Float32Array): void => {
-    tensors[name] = tensor("float32", [data.length], data.slice());
+  const share = (name: string, data: Float32Array): void => {
+    tensors[name] = tensor("float32", [data.length], data);
   };
+  const add = (name: string, data: Float32Array): void => share(name, data.slice());
   const described: JsonValue[] = [];
   for (const [image, { calls, sample, scheduler, generator, caches = {} }] of images) {
     add(`image.${image}.sample`, sample);
     for (const [branch, { residuals }] of Object.entries(caches)) {
       if (!residuals) continue;
-      add(`image.${image}.cache.${branch}.first`, residuals.first);
-      add(`image.${image}.cache.${branch}.rest`, residuals.rest);
+      share(`image.${image}.cache.${branch}.first`, residuals.first);
+      share(`image.${image}.cache.${branch}.rest`, residuals.rest);
     }
     for (const [name, data] of Object.entries(scheduler?.arrays ?? {})) {
       add(`image.${image}.scheduler.${name}`, data);
