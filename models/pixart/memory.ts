@@ -64,7 +64,7 @@ const GPU_HALF_HELD = { blocks: 1.24, weights: 1.4 } as const;
  * Number of row sets that a step cache keeps per branch: two residuals, plus a new residual and its rows, and
  * those that wait for the garbage collector.
  */
-const CACHED_ROWS = 6;
+const CACHED_ROWS = 7;
 
 /** Token counts that determine a transformer's memory. */
 export interface TransformerTokens {

