@@ -45,7 +45,7 @@ try {
   const errors = exact.map((values, index) => compareTensors(values, integer[index]!).relativeError);
   await using probe = await runtime.open(byteProductProbe());
   const overflows = (await probe.run({}))["overflows"]!.data[0] === 1;
-  console.log(JSON.stringify({ overflows, errors }));
+  await Deno.stdout.write(new TextEncoder().encode(JSON.stringify({ overflows, errors })));
 } finally {
   await Deno.remove(folder, { recursive: true });
 }
