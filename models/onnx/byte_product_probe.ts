@@ -34,6 +34,10 @@ export function byteProductProbe(): ModelGraph {
  * @returns Whether the result is too small, a boolean [1].
  */
 export function bytesOverflow(g: GraphBuilder): Value {
+  return g.shared("bytes overflow", () => largestProductOverflows(g));
+}
+
+function largestProductOverflows(g: GraphBuilder): Value {
   const largest = g.constant(tensor("int8", [1], Int8Array.of(LARGEST_SIGNED)));
   const product = g.op("MatMulInteger", [
     g.constant(tensor("uint8", [ROWS, DEPTH], new Uint8Array(ROWS * DEPTH).fill(LARGEST_UNSIGNED))),

@@ -34,10 +34,12 @@ export type ByteType = "uint8" | "int8";
  */
 export function byteScales(g: GraphBuilder, values: Value, axes: readonly number[], zero?: number): Value {
   const along = g.int64s(axes);
+  const reduced = (type: string): Value => g.op(type, [values, along], { keepdims: 0n });
   const up = zero === undefined ? LARGEST : LARGEST_UNSIGNED - zero;
-  const positive = g.mul(g.op("ReduceMax", [values, along]), g.scalar(1 / up));
-  const negative = g.mul(g.op("ReduceMin", [values, along]), g.scalar(-1 / (zero ?? LARGEST)));
-  return g.op("Max", [positive, negative, g.scalar(LEAST_SCALE)]);
+  const positive = g.mul(reduced("ReduceMax"), g.scalar(1 / up));
+  const negative = g.mul(reduced("ReduceMin"), g.scalar(-1 / (zero ?? LARGEST)));
+  // Axes of size 1 at the end would make ONNX Runtime compute these element by element.
+  return g.op("Unsqueeze", [g.op("Max", [positive, negative, g.scalar(LEAST_SCALE)]), along]);
 }
 
 /** Scales values to bytes, and rounds them. */

@@ -31,10 +31,10 @@ const PADDING = 16;
 const NEVER = -1e30;
 /** Approximate number of rows from which the mean of keys and of values is computed. */
 const SAMPLED_ROWS = 64;
-/** Byte of the largest attention weight of a query. */
-const LARGEST_WEIGHT = 255;
+/** Value of an attention weight's byte, relative to the largest weight of the query. */
+const WEIGHT_UNIT = 1 / 255;
 /** Approximate number of queries of a head sampled to find out what its weights lose in 8 bits. */
-const SAMPLED_QUERIES = 32;
+const SAMPLED_QUERIES = 16;
 /** Largest average fraction of a query's weights that a head may lose in 8 bits. */
 const MOST_LOST = 0.1;
 
@@ -96,71 +96,77 @@ function attend(
   const keys = byHead(g.op("Sub", [key, mean(key)]));
   const keyScales = byteScales(g, keys, [2]);
   const keyBytes = toBytes(g, keys, keyScales, "int8");
-  const scoreUnits = g.mul(g.mul(keyScales, queryScales), g.scalar(1 / Math.sqrt(size)));
+  const scoreUnits = g.mul(keyScales, g.mul(queryScales, g.scalar(1 / Math.sqrt(size))));
   const valueMean = mean(value);
   const values = g.op("Sub", [value, valueMean]);
   const valueUnits = byteScales(g, values, [0]);
   const valueBytes = toBytes(g, values, valueUnits, "int8");
   const tokens = g.op("Shape", [key], { start: 0n, end: 1n });
-  const keyCount = g.add(tokens, g.int64s([PADDING]));
+  const keysOfHeads = padded(g, g.transpose(keyBytes, [1, 2, 0]), [0, 0, PADDING]);
+  const unitsOfHeads = padded(g, g.transpose(scoreUnits, [1, 2, 0]), [0, 0, PADDING]);
+  const valuesOfHeads = padded(g, g.transpose(byHead(valueBytes), [1, 0, 2]), [0, PADDING, 0]);
+  const bias = padded(g, g.op("Expand", [g.scalar(0), tokens]), [PADDING], g.scalar(NEVER));
+  const scores = (query: Value, key: Value, units: Value): Value =>
+    g.contrib("MatMulIntegerToFloat", [
+      query,
+      key,
+      g.scalar(1),
+      units,
+      zeroPoint(g, "uint8"),
+      undefined,
+      bias,
+    ]);
 
+  const sample = g.transpose(sampledRows(g, queryBytes, SAMPLED_QUERIES), [1, 0, 2]);
+  const kept = keptWeights(g, scores(sample, keysOfHeads, unitsOfHeads));
   const groupHeads = g.op("Div", [g.int64s([heads]), groups]);
+  const keyCount = g.add(tokens, g.int64s([PADDING]));
   const sizes = g.int64s([size]);
   const inGroups = (byHead: Value, ...shape: Value[]): Value =>
     g.reshape(byHead, g.concat([groups, groupHeads, ...shape], 0));
-  const inParts = g.concat([parts, g.op("Div", [tokens, parts]), groups, groupHeads, sizes], 0);
-  const sample = sampledRows(g, queryBytes, SAMPLED_QUERIES);
+  const losesLittle = g.op("Greater", [
+    g.op("ReduceMin", [inGroups(kept), g.int64s([1])]),
+    g.scalar(1 - MOST_LOST),
+  ]);
+  // Two steps that copy whole blocks are faster than one that exchanges all axes.
+  const queriesOfHeads = g.transpose(queryBytes, [1, 0, 2]);
+  const inParts = g.concat([groups, groupHeads, parts, g.op("Div", [tokens, parts]), sizes], 0);
   const attended = g.scan(
     [
       {
-        value: g.transpose(g.reshape(queryBytes, inParts), [2, 0, 3, 1, 4]),
+        value: g.transpose(g.reshape(queriesOfHeads, inParts), [0, 2, 1, 3, 4]),
         dtype: "uint8",
         dims: ["parts", "heads", "queries", size],
       },
+      { value: inGroups(keysOfHeads, sizes, keyCount), dtype: "int8", dims: ["heads", size, "keys"] },
       {
-        value: inGroups(g.transpose(sample, [1, 0, 2]), g.int64s([-1]), sizes),
-        dtype: "uint8",
-        dims: ["heads", "sampled", size],
-      },
-      {
-        value: inGroups(padded(g, g.transpose(keyBytes, [1, 2, 0]), [0, 0, PADDING]), sizes, keyCount),
-        dtype: "int8",
-        dims: ["heads", size, "keys"],
-      },
-      {
-        value: inGroups(
-          padded(g, g.transpose(scoreUnits, [1, 2, 0]), [0, 0, PADDING]),
-          g.int64s([1]),
-          keyCount,
-        ),
+        value: inGroups(unitsOfHeads, g.int64s([1]), keyCount),
         dtype: "float32",
         dims: ["heads", 1, "keys"],
       },
-      {
-        value: inGroups(
-          padded(g, g.transpose(byHead(valueBytes), [1, 0, 2]), [0, PADDING, 0]),
-          keyCount,
-          sizes,
-        ),
-        dtype: "int8",
-        dims: ["heads", "keys", size],
-      },
+      { value: inGroups(valuesOfHeads, keyCount, sizes), dtype: "int8", dims: ["heads", "keys", size] },
       {
         value: inGroups(g.reshape(valueUnits, [heads, 1, size]), g.int64s([1]), sizes),
         dtype: "float32",
         dims: ["heads", 1, size],
       },
+      { value: losesLittle, dtype: "bool", dims: [1] },
     ],
-    attendGroup(g, size, padded(g, g.op("Expand", [g.scalar(0), tokens]), [PADDING], g.scalar(NEVER))),
+    attendGroup(g, size, scores),
     ["parts", "heads", "queries", size],
   );
-  return g.add(g.reshape(g.transpose(attended, [1, 3, 0, 2, 4]), [-1, heads * size]), valueMean);
+  const ofHeads = g.reshape(g.transpose(attended, [0, 2, 1, 3, 4]), [heads, -1, size]);
+  return g.add(g.reshape(g.transpose(ofHeads, [1, 0, 2]), [-1, heads * size]), valueMean);
 }
 
 /** Returns a function that lets the queries of a group of heads attend to its keys, part by part. */
-function attendGroup(g: GraphBuilder, size: number, bias: Value): (...slices: Value[]) => Value {
+function attendGroup(
+  g: GraphBuilder,
+  size: number,
+  scores: (query: Value, key: Value, units: Value) => Value,
+): (...slices: Value[]) => Value {
   return (...slices) => {
-    const [query, sample, key, scoreUnits, value, valueUnits] = slices as [
+    const [query, key, units, value, valueUnits, losesLittle] = slices as [
       Value,
       Value,
       Value,
@@ -168,42 +174,45 @@ function attendGroup(g: GraphBuilder, size: number, bias: Value): (...slices: Va
       Value,
       Value,
     ];
-    const weightsOf = (query: Value): Value => {
-      const operands = [query, key, g.scalar(1), scoreUnits, zeroPoint(g, "uint8"), undefined, bias];
-      return g.op("Softmax", [g.contrib("MatMulIntegerToFloat", operands)], { axis: -1n });
-    };
     const dims = ["heads", "queries", size];
-    const inParts = (attend: (weights: Value) => Value): Value =>
-      g.scan([{ value: query, dtype: "uint8", dims }], (part) => attend(weightsOf(part!)), dims);
+    const inParts = (attend: (scores: Value) => Value): Value =>
+      g.scan([{ value: query, dtype: "uint8", dims }], (part) => attend(scores(part!, key, units)), dims);
     const integer = () => {
-      const units = g.mul(valueUnits, g.scalar(1 / LARGEST_WEIGHT));
-      return inParts((weights) => {
-        const largest = largestWeights(g, weights);
-        const scaled = g.mul(weights, g.op("Div", [g.scalar(LARGEST_WEIGHT), largest]));
-        const bytes = g.op("QuantizeLinear", [scaled, g.scalar(1)]);
-        return g.mul(g.contrib("MatMulIntegerToFloat", [bytes, value, g.scalar(1), units]), largest);
+      const sumUnits = g.mul(valueUnits, g.scalar(WEIGHT_UNIT));
+      return inParts((scores) => {
+        const weights = unnormalizedWeights(g, scores);
+        const bytes = g.op("QuantizeLinear", [weights, g.scalar(WEIGHT_UNIT)]);
+        const sums = g.contrib("MatMulIntegerToFloat", [bytes, value, g.scalar(1), sumUnits]);
+        return g.op("Div", [sums, total(g, weights)]);
       });
     };
     const exact = () => {
       const values = g.mul(g.cast(value, "float32"), valueUnits);
-      return inParts((weights) => g.matMul(weights, values));
+      return inParts((scores) => g.matMul(g.op("Softmax", [scores], { axis: -1n }), values));
     };
-    const losesLittle = g.op("Greater", [keptWeights(g, weightsOf(sample)), g.scalar(1 - MOST_LOST)]);
     return g.choose(losesLittle, integer, exact, "float32", ["parts", ...dims]);
   };
 }
 
-/** Returns the largest weight of each query, [heads, queries, 1]. */
-function largestWeights(g: GraphBuilder, weights: Value): Value {
-  return g.op("ReduceMax", [weights, g.int64s([2])]);
+/**
+ * Returns attention weights relative to the largest one of each query, which is 1. They are not divided by their
+ * sum, so bytes cover their range without another pass.
+ */
+function unnormalizedWeights(g: GraphBuilder, scores: Value): Value {
+  return g.op("Exp", [g.op("Sub", [scores, g.op("ReduceMax", [scores, g.int64s([2])])])]);
 }
 
-/** Returns the fraction of the weights that remains in 8 bits, averaged over the queries of the worst head. */
-function keptWeights(g: GraphBuilder, weights: Value): Value {
-  const units = g.mul(largestWeights(g, weights), g.scalar(1 / LARGEST_WEIGHT));
-  const kept = g.mul(g.op("Round", [g.op("Div", [weights, units])]), units);
-  const ofQueries = g.op("ReduceSum", [kept, g.int64s([2])]);
-  return g.op("ReduceMin", [g.op("ReduceMean", [ofQueries, g.int64s([1])])], { keepdims: 0n });
+/** Sums the weights of each query, [heads, queries, 1]. */
+function total(g: GraphBuilder, weights: Value): Value {
+  return g.op("ReduceSum", [weights, g.int64s([2])]);
+}
+
+/** Returns the fraction of a head's weights that remains in 8 bits, averaged over its queries, [heads]. */
+function keptWeights(g: GraphBuilder, scores: Value): Value {
+  const weights = unnormalizedWeights(g, scores);
+  const bytes = g.op("Round", [g.mul(weights, g.scalar(1 / WEIGHT_UNIT))]);
+  const kept = g.op("Div", [g.mul(total(g, bytes), g.scalar(WEIGHT_UNIT)), total(g, weights)]);
+  return g.op("ReduceMean", [kept, g.int64s([1, 2])], { keepdims: 0n });
 }
 
 /** Appends values to the end of each axis; zeros by default. */

@@ -24,7 +24,7 @@ const MOST_OUTLIERS = 32;
 /** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;
 /** Approximate number of rows sampled to find the outlier channels. */
-const SAMPLED_ROWS = 128;
+const SAMPLED_ROWS = 64;
 
 /**
  * The byte that represents 0 in rows that come from GELU. Their least value is -0.17, so few bytes below it are
@@ -58,6 +58,14 @@ interface IntegerRows {
   readonly rest: Value;
 }
 
+/** A matrix of bytes. */
+export interface ByteMatrix {
+  /** Signed integers [in, out]. */
+  readonly integers: Value;
+  /** Scale of each column, [out]. */
+  readonly scales: Value;
+}
+
 /**
  * Adds a linear layer with integer products to a graph.
  *
@@ -72,28 +80,46 @@ export function integerLinear(
   g: GraphBuilder,
   x: Value,
   { packed, scales }: ColumnLocation,
-  [outputs = 0, inputs = 0]: readonly number[],
+  [, inputs = 0]: readonly number[],
+  options: IntegerLinearOptions,
+): Value {
+  return integerProduct(g, x, { integers: g.stored(packed), scales: g.stored(scales) }, inputs, options);
+}
+
+/**
+ * Multiplies rows with a matrix of bytes.
+ *
+ * @param g The graph.
+ * @param x Rows [rows, in].
+ * @param matrix The matrix.
+ * @param inputs Its number of rows.
+ * @param options Bias, gate, and what is known of the rows.
+ * @returns Rows [rows, out].
+ */
+export function integerProduct(
+  g: GraphBuilder,
+  x: Value,
+  { integers, scales }: ByteMatrix,
+  inputs: number,
   { bias, gate, afterGelu = false }: IntegerLinearOptions,
 ): Value {
   const gated = (x: Value): Value => gate ? g.mul(x, gate) : x;
   const zero = afterGelu ? GELU_ZERO : undefined;
   const rows = integerRows(g, x, inputs, zero);
-  const values = g.stored(packed);
-  const units = gated(g.stored(scales));
+  const units = gated(scales);
   g.multipliesBytes(byteProductProbe());
   const product = g.contrib("MatMulIntegerToFloat", [
     rows.integers,
-    values,
+    integers,
     g.scalar(1),
     units,
     zeroPoint(g, "uint8", zero),
   ]);
-  const large = g.mul(g.cast(g.op("Gather", [values, rows.outliers]), "float32"), units);
-  const added = bias
-    ? g.reshape(gated(bias), [1, outputs])
-    : g.shared(`no bias:${outputs}`, () => filled(g, [1, outputs], 0));
+  const large = g.mul(g.cast(g.op("Gather", [integers, rows.outliers]), "float32"), units);
+  const added = bias ? gated(bias) : g.mul(scales, g.scalar(0));
+  const rest = g.concat([large, g.reshape(added, [1, -1])], 0);
   // Gemm would add the two as well, but it first copies its third input on one thread.
-  return g.add(g.mul(product, rows.scales), g.matMul(rows.rest, g.concat([large, added], 0)));
+  return g.add(g.mul(product, rows.scales), g.matMul(rows.rest, rest));
 }
 
 /** Quantizes rows [rows, in]. Layers with the same input share the result. */
@@ -101,12 +127,6 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number, zero?: number): 
   const part = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
   const count = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
   const outliers = part("outliers", () => g.largest(channelSizes(g, x), count));
-  const columns = part("outlier columns", () => {
-    const rows = g.op("Shape", [x], { start: 0n, end: 1n });
-    return g.op("Expand", [outliers, g.concat([rows, g.int64s([count])], 0)]);
-  });
-  // Gather along the last axis copies each element by itself, on one thread.
-  const large = part("large", () => g.op("GatherElements", [x, columns], { axis: 1n }));
   const others = part("others", () => {
     const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
     const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
@@ -115,6 +135,12 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number, zero?: number): 
   });
   const scales = part("row scales", () => byteScales(g, others, [1], zero));
   const integers = part("integers", () => toBytes(g, others, scales, "uint8", zero));
+  const columns = part("outlier columns", () => {
+    const rows = g.op("Shape", [x], { start: 0n, end: 1n });
+    return g.op("Expand", [outliers, g.concat([rows, g.int64s([count])], 0)]);
+  });
+  // Gather along the last axis copies each element by itself, on one thread.
+  const large = part("large", () => g.op("GatherElements", [x, columns], { axis: 1n }));
   const rest = part("rest", () => {
     return g.concat([large, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
   });

@@ -18,6 +18,7 @@
 
 import type { Layers } from "../layers.ts";
 import type { Value } from "../onnx/graph_builder.ts";
+import { byteScores, byteSums, textPaysOff } from "./absorbed_bytes.ts";
 
 /** Largest number of text tokens for which absorbing is used, as a fraction of a head's channels. */
 const LARGEST_SHARE = 3 / 4;
@@ -41,13 +42,15 @@ export interface AbsorbedAttention {
   readonly key: Value;
   /** Values of the text, [text tokens, width]. */
   readonly value: Value;
+  /** Whether rows are many enough for integer products, a boolean [1]. By default, all products are float32. */
+  readonly hasManyRows?: Value | undefined;
 }
 
 /**
  * Projects rows [tokens, width] to queries, attends to the text, and projects the output, [tokens, width].
  */
 export function absorbedAttention(layers: Layers, rows: Value, attention: AbsorbedAttention): Value {
-  const { module, heads, width, bias } = attention;
+  const { module, heads, width, bias, hasManyRows } = attention;
   const g = layers.graph;
   const size = width / heads;
   const byHead = (text: Value) => g.transpose(g.reshape(text, [-1, heads, size]), [1, 0, 2]);
@@ -58,10 +61,15 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   const queryByHead = g.reshape(query.values, [heads, size, width]);
   const keyMatrix = g.reshape(g.matMul(scaledKey, queryByHead), [-1, width]);
   const queryBias = bias && g.reshape(layers.weight(`${module}.to_q.bias`, [width]), [heads, size, 1]);
-  const scores = g.gemm(
-    rows,
-    adaptedKeys(layers, attention, key, keyMatrix),
-    queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined,
+  const keys = adaptedKeys(layers, attention, key, keyMatrix);
+  const keyBias = queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined;
+  const inBytes = hasManyRows && g.op("And", [hasManyRows, textPaysOff(g, attention.key)]);
+  const product = (bytes: () => Value, floats: () => Value, channels: number | string): Value =>
+    inBytes ? g.choose(inBytes, bytes, floats, "float32", ["tokens", channels]) : floats();
+  const scores = product(
+    () => byteScores(g, rows, keys, width, keyBias),
+    () => g.gemm(rows, keys, keyBias),
+    "scores",
   );
   const probabilities = g.reshapeLike(
     g.op("Softmax", [g.reshape(scores, [0, heads, -1])], { axis: -1n }),
@@ -72,11 +80,13 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   const outputByHead = g.reshape(g.transpose(output.values, [1, 0]), [heads, size, width]);
   const unscaled = g.reshape(g.matMul(byHead(attention.value), outputByHead), [-1, width]);
   const valueMatrix = output.scales ? g.mul(unscaled, output.scales) : unscaled;
-  return g.op("Gemm", [
-    probabilities,
-    adaptedValues(layers, attention, byHead(attention.value), valueMatrix),
-    layers.weight(`${module}.to_out.0.bias`, [width]),
-  ]);
+  const values = adaptedValues(layers, attention, byHead(attention.value), valueMatrix);
+  const outputBias = layers.weight(`${module}.to_out.0.bias`, [width]);
+  return product(
+    () => byteSums(g, probabilities, values, heads, width, outputBias),
+    () => g.op("Gemm", [probabilities, values, outputBias]),
+    width,
+  );
 }
 
 /** Adds the query's low-rank branches to the key matrix: kₕ · (s · Bₕ · A), with the small product first. */

@@ -8,11 +8,11 @@
  */
 
 /** Wanted number of rows of a part of a feed-forward layer. */
-const ROWS = 512;
+const ROWS = 256;
 /** Fewer rows make products slow. */
 const LEAST_ROWS = 256;
-/** Wanted number of queries of a head whose scores are computed at a time. */
-const QUERIES = 256;
+/** Wanted number of a head's scores that are computed at a time. */
+const SCORES = 512 * 1024;
 /** Fewer queries make products slow. */
 const LEAST_QUERIES = 64;
 /**
@@ -40,7 +40,7 @@ export function rowParts(rows: number, threads: number): number {
  * @param threads Number of threads per operator.
  */
 export function scoreParts(rows: number, heads: number, threads: number): [groups: number, parts: number] {
-  return [equalParts(heads, Math.min(threads, heads), 1), equalParts(rows, QUERIES, LEAST_QUERIES)];
+  return [equalParts(heads, Math.min(threads, heads), 1), equalParts(rows, SCORES / rows, LEAST_QUERIES)];
 }
 
 /** Returns the number of equal parts of at least `least` whose size is nearest to the wanted one. */

@@ -355,19 +355,24 @@ export class PixArtLayers {
     return this.graph.shared(ROW_PARTS, () => this.graph.input(ROW_PARTS, "int64", [1]));
   }
 
+  /** Returns whether the rows are split into parts, a boolean [1]. */
+  #hasManyRows(): Value {
+    const g = this.graph;
+    return g.shared("many rows", () => g.op("Greater", [this.#rowParts(), g.int64s([1])]));
+  }
+
   /** Lets rows attend to all rows of their guidance branch. Integer scores pay off if there are many rows. */
   #attendToSelf(query: Value, key: Value, value: Value): Value {
     const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
     const g = this.graph;
     const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
     if (!this.#multipliesBytes) return exact();
-    const isLarge = g.shared("is large", () => g.op("Greater", [this.#rowParts(), g.int64s([1])]));
     const integer = () => {
       const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
       const [groups, parts] = g.split(counts, 0, [1, 1]) as [Value, Value];
       return integerAttention(g, query, key, value, { heads, size, groups, parts });
     };
-    return g.choose(isLarge, integer, exact, this.computeType, ["tokens", this.width]);
+    return g.choose(this.#hasManyRows(), integer, exact, this.computeType, ["tokens", this.width]);
   }
 
   /**
@@ -385,8 +390,7 @@ export class PixArtLayers {
   /** Lets each guidance branch attend to its own text. The texts can differ in length. */
   #attendToText(block: string, hidden: Value): Value {
     const { num_attention_heads: heads, attention_bias: bias } = this.#config;
-    const g = this.graph;
-    const width = this.width;
+    const [g, width] = [this.graph, this.width];
     const module = `${block}.attn2`;
     const texts = this.#texts(block);
     const each = (rows: Value, attend: (rows: Value, key: Value, value: Value) => Value) => {
@@ -395,10 +399,11 @@ export class PixArtLayers {
       return this.#guidanceBranches === 1 ? attended[0]! : g.concat(attended, 0);
     };
     if (this.#shortText) {
+      const hasManyRows = this.#multipliesBytes ? this.#hasManyRows() : undefined;
+      const given = { module, heads, width, bias, hasManyRows };
       return each(
         hidden,
-        (rows, key, value) =>
-          absorbedAttention(this.#large, rows, { module, heads, width, bias, key, value }),
+        (rows, key, value) => absorbedAttention(this.#large, rows, { ...given, key, value }),
       );
     }
     const query = this.#large.linear(`${module}.to_q`, hidden, width, width, { bias });
@@ -481,9 +486,7 @@ export class PixArtLayers {
     return this.computeType === "float32" ? x : this.graph.cast(x, this.computeType);
   }
 
-  /**
-   * Returns the constants to add to concatenated modulation vectors: the condition's scales lack an added 1.
-   */
+  /** Returns the constants to add to concatenated modulation vectors: the condition's scales lack an added 1. */
   #ones(vectors: readonly number[]): Value {
     const g = this.graph;
     return g.shared(`ones:${vectors}`, () => {

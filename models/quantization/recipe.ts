@@ -54,7 +54,7 @@ export type QuantizationRecipe = BlockRecipe | ColumnRecipe;
  * rounding weights to 8 bits, and to 16 bits nothing.
  */
 export const RECIPES: Readonly<Record<RecipeName, QuantizationRecipe>> = {
-  int8: { name: "int8", version: 7, layout: "columns" },
+  int8: { name: "int8", version: 8, layout: "columns" },
   "int8-a16": { name: "int8-a16", version: 1, layout: "blocks", bits: 8, block: 128, activationBits: 16 },
   "int8-blocks": {
     name: "int8-blocks",
