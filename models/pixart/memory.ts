@@ -139,7 +139,8 @@ function predictPeak(
   precision: Precision,
 ): number {
   const hasIntegers = hostMemory && precision === "int8";
-  const way = hostMemory && rowParts(tokens.picture, threads) > 1 ? "parts" : "whole";
+  const parts = rowParts(tokens.picture, threads, hasIntegers ? "bytes" : "floats");
+  const way = hostMemory && parts > 1 ? "parts" : "whole";
   const units = (hasIntegers ? INTEGER_UNITS : DENOISE_UNITS)[way];
   const fixed = DENOISE_BYTES + (hasIntegers ? INTEGER_BYTES : 0);
   const activations = units * tokens.picture * facts.width;

@@ -7,8 +7,8 @@
  * @module
  */
 
-/** Wanted number of rows of a part of a feed-forward layer. */
-const ROWS = 256;
+/** Wanted number of rows of a part of a feed-forward layer. Making bytes takes many passes over its rows. */
+const ROWS = { floats: 512, bytes: 256 };
 /** Fewer rows make products slow. */
 const LEAST_ROWS = 256;
 /** Wanted number of a head's scores that are computed at a time. */
@@ -26,9 +26,10 @@ const MOST_THREADS = 4;
  *
  * @param rows Number of rows.
  * @param threads Number of threads per operator.
+ * @param multiplies What it multiplies.
  */
-export function rowParts(rows: number, threads: number): number {
-  return threads > MOST_THREADS ? 1 : equalParts(rows, ROWS, LEAST_ROWS);
+export function rowParts(rows: number, threads: number, multiplies: "floats" | "bytes"): number {
+  return threads > MOST_THREADS ? 1 : equalParts(rows, ROWS[multiplies], LEAST_ROWS);
 }
 
 /**

@@ -32,14 +32,16 @@ export async function pixartTextEncoder(
   const preprocess = await captionPreprocessor(cleanCaption);
   const { maxSequenceLength: recommended } = checkpoint.defaults;
   const sequenceLength = maxSequenceLength ?? recommended ?? SEQUENCE_LENGTHS[checkpoint.family]!;
-  let tokenizer: Tokenizer | undefined;
+  // Its vocabulary takes 10 MB, and no text is tokenized while weights are in memory.
+  let known: WeakRef<Tokenizer> | undefined;
   return {
     component,
     files: { tokenizer: await tokenizerFingerprint(files) },
     sequenceLength,
     channels: config.d_model,
     tokenize(text) {
-      tokenizer ??= createTokenizer(files);
+      const tokenizer = known?.deref() ?? createTokenizer(files);
+      known = new WeakRef(tokenizer);
       const caption = preprocess(text);
       const removed = cleanCaption ? removedByCleaning(text, caption) : undefined;
       const { ids, warnings } = tokenize(text, caption, tokenizer, sequenceLength);

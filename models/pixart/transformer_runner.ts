@@ -360,8 +360,9 @@ export class PixArtTransformer implements AsyncDisposable {
   /** Returns the parts in which a CPU processes a picture. */
   #parts(rows: number): Record<string, Tensor> {
     const heads = this.config.num_attention_heads;
+    const multiplies = this.#multipliesBytes ? "bytes" : "floats";
     return {
-      ...(this.#splitsRows ? { [ROW_PARTS]: counts(rowParts(rows, this.#threads)) } : {}),
+      ...(this.#splitsRows ? { [ROW_PARTS]: counts(rowParts(rows, this.#threads, multiplies)) } : {}),
       ...(this.#multipliesBytes ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads)) } : {}),
     };
   }

@@ -2,21 +2,26 @@ import assert from "node:assert/strict";
 import { fc } from "../../random.ts";
 import { rowParts, scoreParts } from "../../../models/pixart/row_parts.ts";
 
-Deno.test("rowParts() splits pictures of 512 and 1024 pixels into parts of 256 rows, on few threads", () => {
-  assert.equal(rowParts(256, 2), 1);
-  assert.equal(rowParts(1024, 2), 4);
-  assert.equal(rowParts(4096, 2), 16);
-  assert.equal(rowParts(4096, 16), 1);
+Deno.test("rowParts() splits pictures of 512 and 1024 pixels into parts of 512 or 256 rows, on few threads", () => {
+  assert.equal(rowParts(256, 2, "floats"), 1);
+  assert.equal(rowParts(1024, 2, "floats"), 2);
+  assert.equal(rowParts(1024, 2, "bytes"), 4);
+  assert.equal(rowParts(4096, 2, "floats"), 8);
+  assert.equal(rowParts(4096, 2, "bytes"), 16);
+  assert.equal(rowParts(4096, 16, "bytes"), 1);
   // 61 × 67 rows have no part of a useful size.
-  assert.equal(rowParts(61 * 67, 2), 1);
+  assert.equal(rowParts(61 * 67, 2, "floats"), 1);
 });
 
 Deno.test("rowParts() divides the rows into parts that are not small", () => {
-  fc.assert(fc.property(fc.nat(2 ** 14), fc.integer({ min: 1, max: 64 }), (rows, threads) => {
-    const parts = rowParts(rows + 1, threads);
-    assert.equal((rows + 1) % parts, 0);
-    assert(parts === 1 || (rows + 1) / parts >= 256);
-  }));
+  const multiplied = fc.constantFrom("floats" as const, "bytes" as const);
+  fc.assert(
+    fc.property(fc.nat(2 ** 14), fc.integer({ min: 1, max: 64 }), multiplied, (rows, threads, multiplies) => {
+      const parts = rowParts(rows + 1, threads, multiplies);
+      assert.equal((rows + 1) % parts, 0);
+      assert(parts === 1 || (rows + 1) / parts >= 256);
+    }),
+  );
 });
 
 Deno.test("scoreParts() gives each thread a head, and divides heads and queries", () => {
