@@ -19,6 +19,7 @@ import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
 import { threadsSchema } from "./threads.ts";
+import { letEventsThrough } from "./waiting_events.ts";
 import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, RuntimeTraits, Session } from "./runtime.ts";
 
 export type { Device };
@@ -145,7 +146,10 @@ export class OnnxRuntimeNode implements Runtime {
     }
     this.#meter.opened(graph.weightBytes, performance.now() - started);
     return new OnnxRuntimeSession(graph, session, {
-      onRun: () => this.#meter.observe(),
+      onRun: async () => {
+        this.#meter.observe();
+        await letEventsThrough();
+      },
       onRelease: () => this.#meter.released(graph.weightBytes),
     });
   }

@@ -76,7 +76,7 @@ export class OnnxRuntimeSession implements Session {
     } catch (cause) {
       throw new OnnxRuntimeError(`Cannot run graph ${this.#graph}: ${reason(cause)}`, { cause });
     }
-    this.#events.onRun?.();
+    await this.#events.onRun?.();
     return Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, fromOrt(output)]));
   }
 
