@@ -15,9 +15,12 @@
 import { fromFloat32, toFloat32 } from "../../artifacts/half_precision.ts";
 import { releaseBuffer, type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import type { BranchCache } from "../architecture.ts";
+import type { BlockResiduals, BranchCache } from "../architecture.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
 import { FIRST_RESIDUAL, hiddenName } from "./transformer_options.ts";
+
+/** Size of residuals from which it pays off to return their memory at once, which takes about 20 ms. */
+const LARGE_BYTES = 16e6;
 
 type Values = Readonly<Record<string, Tensor>>;
 
@@ -30,11 +33,13 @@ interface Parts {
 
 /** A prediction in three parts: the first block, the remaining blocks, and the final layers. */
 export class CachedStep implements AsyncDisposable {
+  readonly #runtime: Runtime;
   readonly #parts: Parts;
   readonly #blocks: number;
   readonly #threshold: number;
 
-  private constructor(parts: Parts, blocks: number, threshold: number) {
+  private constructor(runtime: Runtime, parts: Parts, blocks: number, threshold: number) {
+    this.#runtime = runtime;
     this.#parts = parts;
     this.#blocks = blocks;
     this.#threshold = threshold;
@@ -64,7 +69,7 @@ export class CachedStep implements AsyncDisposable {
       throw error;
     }
     const [first, rest, last] = opened as [SegmentedModel, SegmentedModel, SegmentedModel];
-    return new CachedStep({ first, rest, last }, cache.blocks, cache.threshold);
+    return new CachedStep(runtime, { first, rest, last }, cache.blocks, cache.threshold);
   }
 
   /**
@@ -84,17 +89,12 @@ export class CachedStep implements AsyncDisposable {
     const begun = (await first.runEach(feeds, options)).map((made, index) => ({ ...feeds[index], ...made }));
     const residuals = begun.map((made) => toFloat32(made[FIRST_RESIDUAL]!).data);
     const starts = begun.map((made) => made[hiddenName(1)]!);
-    const known = caches.map((cache, index) => {
-      const before = cache?.residuals;
-      return before && relativeChange(residuals[index]!, before.first) <= this.#threshold
-        ? before
-        : undefined;
-    });
     const ended = hiddenName(this.#blocks);
     let ends: Tensor[];
-    if (known.every((residual) => residual !== undefined)) {
-      ends = starts.map((start, index) => added(start, known[index]!.rest));
+    if (residuals.every((residual, index) => this.#isNear(residual, caches[index]?.residuals))) {
+      ends = starts.map((start, index) => added(start, caches[index]!.residuals!.rest));
     } else {
+      await this.#drop(caches);
       ends = (await rest.runEach(begun, options)).map((made) => made[ended]!);
       caches.forEach((cache, index) => {
         if (!cache) return;
@@ -108,6 +108,21 @@ export class CachedStep implements AsyncDisposable {
     // Without this, rows of several steps would wait for the garbage collector.
     for (const { data } of [...starts, ...ends]) releaseBuffer(data.buffer);
     return outputs;
+  }
+
+  #isNear(residual: Float32Array, before: BlockResiduals | undefined): boolean {
+    return before !== undefined && relativeChange(residual, before.first) <= this.#threshold;
+  }
+
+  /** Drops residuals that will be replaced. Large ones make room at once, unless a snapshot still holds them. */
+  async #drop(caches: readonly (BranchCache | undefined)[]): Promise<void> {
+    let bytes = 0;
+    for (const cache of caches) {
+      if (!cache?.residuals) continue;
+      bytes += cache.residuals.first.byteLength + cache.residuals.rest.byteLength;
+      cache.residuals = undefined;
+    }
+    if (bytes >= LARGE_BYTES) await this.#runtime.giveBackMemory?.();
   }
 
   /** Releases the sessions and their memory. Calling it again has no effect. */

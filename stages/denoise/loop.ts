@@ -33,7 +33,7 @@ export interface DenoiseStep {
   readonly stepped: Float32Array;
   /** The denoised latents as predicted at this step, if the scheduler returns them. */
   readonly predictedOriginal?: Float32Array | undefined;
-  /** Returns the state of the image, without its generator. */
+  /** Returns the state of the image, without its generator. It is valid until the next step. */
   state(): ImageState;
 }
 
@@ -137,12 +137,12 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
 }
 
 /**
- * Returns the residuals that each branch has cached. The denoiser replaces those of a branch in the next step,
- * but does not overwrite them.
+ * Returns the caches of branches that have residuals. They belong to the state until the next step: a copy would
+ * keep residuals in memory that the step replaces.
  */
 function keptCaches(caches: Readonly<Record<Branch, BranchCache>>): NonNullable<ImageState["caches"]> {
   const kept = BRANCHES.filter((branch) => caches[branch].residuals);
-  return Object.fromEntries(kept.map((branch) => [branch, { ...caches[branch] }]));
+  return Object.fromEntries(kept.map((branch) => [branch, caches[branch]]));
 }
 
 /** Scales noise to the scheduler's initial sigma, in float32 as torch does. */
