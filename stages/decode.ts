@@ -45,7 +45,7 @@ export const decodeParameters = z.strictObject({
 /** The decode stage. Decodes latents to pictures, one at a time, with the checkpoint's autoencoder. */
 export const decodeStage: Stage = defineStage({
   name: "decode",
-  version: "3",
+  version: "4",
   description: "Decodes latents to pictures with the checkpoint's autoencoder.",
   inputs: {
     latents: { kind: "latents", description: "Latents, not yet divided by the scaling factor." },

@@ -55,7 +55,7 @@ export const encodeImageParameters = z.strictObject({
  */
 export const encodeImageStage: Stage = defineStage({
   name: "encode-image",
-  version: "2",
+  version: "3",
   description: "Encodes pictures to latents with the checkpoint's autoencoder.",
   inputs: { image: { kind: "image", description: "Pictures of the same size." } },
   outputs: {

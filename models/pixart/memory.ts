@@ -46,7 +46,7 @@ const INTEGER_COPIES = 2 + FLOAT32_BYTES * 2 / 14;
 /** Additional bytes of a block in `int8` on a CPU, independent of the picture. */
 const INTEGER_BYTES = 65e6;
 /** Number of activation values of a block in `int8` on a CPU. */
-const INTEGER_UNITS = { whole: 21.5, parts: 14 };
+const INTEGER_UNITS = { whole: 21.5, parts: 10.5 };
 /** Memory of a released block that is kept for the next one, relative to its weights in float32. */
 const KEPT_SHARE = 1.1;
 
@@ -61,10 +61,10 @@ const GPU_HALF_UNITS = 21;
 const GPU_HALF_HELD = { blocks: 1.24, weights: 1.4 } as const;
 
 /**
- * Number of row sets that a step cache keeps per branch: two residuals, plus a new residual and its rows, and
+ * Number of row sets that a step cache keeps per branch: two residuals, or a new residual and its rows, and
  * those that wait for the garbage collector.
  */
-const CACHED_ROWS = 7;
+const CACHED_ROWS = 5;
 
 /** Token counts that determine a transformer's memory. */
 export interface TransformerTokens {

@@ -30,7 +30,7 @@ import {
 import { doubledRows, type RowRange, sourceRows, type StripRows, strips } from "./strips.ts";
 
 /** Approximate size of the widest feature maps of a strip. */
-const STRIP_BYTES = 10 << 20;
+const STRIP_BYTES = 8 << 20;
 const LEAST_STRIP = 8;
 /** Number of strips that a graph's values and the copies of its inputs and outputs take at a time. */
 const STRIPS_IN_WORK = 6;
@@ -38,7 +38,7 @@ const STRIPS_IN_WORK = 6;
 const MOST_HALO = 3;
 /** Options for splitting a picture into strips. */
 export interface StripRunOptions extends Pick<OpenModelOptions, "onLoad"> {
-  /** Number of rows per strip at each size. The default is as many as fill 10 MiB. */
+  /** Number of rows per strip at each size. The default is as many as fill 8 MiB. */
   readonly stripRows?: number | undefined;
 }
 

@@ -143,8 +143,8 @@ Deno.test("the plan includes the memory of a step cache", async () => {
     const request = { traits: deviceTraits("cpu"), precision: "float32" } as const;
     return model.memory(weights, { ...job, ...size }, request)[0]!.peakBytes;
   });
-  // 1024 rows of 48 float32 channels, six arrays for each of two branches.
-  assert.equal(cached! - plain!, 2 * 7 * 1024 * 48 * 4);
+  // 1024 rows of 48 float32 channels, five arrays for each of two branches.
+  assert.equal(cached! - plain!, 2 * 5 * 1024 * 48 * 4);
 });
 
 Deno.test("a threshold that is not a fraction is refused", () => {
