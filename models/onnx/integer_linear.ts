@@ -24,7 +24,7 @@ const MOST_OUTLIERS = 32;
 /** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;
 /** Approximate number of rows sampled to find the outlier channels. */
-const SAMPLED_ROWS = 64;
+const SAMPLED_ROWS = 128;
 
 /**
  * The byte that represents 0 in rows that come from GELU. Their least value is -0.17, so few bytes below it are
