@@ -31,8 +31,8 @@ export class OnnxRuntimeError extends PixstageError<"runtime_failed" | "out_of_m
 
 /** What is told of a session. */
 export interface SessionEvents {
-  /** Called at the end of each run, while its tensors are in use. */
-  readonly onRun?: () => void;
+  /** Called and awaited at the end of each run, while its tensors are in use. */
+  readonly onRun?: () => void | Promise<void>;
   /** Called when the session is released. */
   readonly onRelease?: () => void;
 }

@@ -26,7 +26,7 @@ const MOST_THREADS = 4;
  *
  * @param rows Number of rows.
  * @param threads Number of threads per operator.
- * @param multiplies What it multiplies.
+ * @param multiplies Whether the layer multiplies floats or bytes.
  */
 export function rowParts(rows: number, threads: number, multiplies: "floats" | "bytes"): number {
   return threads > MOST_THREADS ? 1 : equalParts(rows, ROWS[multiplies], LEAST_ROWS);

@@ -32,7 +32,7 @@ export async function pixartTextEncoder(
   const preprocess = await captionPreprocessor(cleanCaption);
   const { maxSequenceLength: recommended } = checkpoint.defaults;
   const sequenceLength = maxSequenceLength ?? recommended ?? SEQUENCE_LENGTHS[checkpoint.family]!;
-  // Its vocabulary takes 10 MB, and no text is tokenized while weights are in memory.
+  // Only the start of a run tokenizes. The vocabulary's 2 MB need not stay in memory for the rest of it.
   let known: WeakRef<Tokenizer> | undefined;
   return {
     component,
