@@ -9,6 +9,7 @@ import type { Residency } from "../../models/segments.ts";
 import { giveBackUnused } from "../../system/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 import { LINUX, needing } from "../needing.ts";
+import { inOwnProcess } from "../own_process.ts";
 
 /** Number of blocks in the transformer of the small synthetic checkpoint. */
 const BLOCKS = 12;
@@ -40,7 +41,7 @@ async function makePicture(
   return { id: made.get("decode.image")!.id, ends, opened };
 }
 
-Deno.test(needing(LINUX, {
+const test = {
   name:
     "weights are released: streaming holds one layer, a stage only its own weights, and ten runs no more than two",
   async fn() {
@@ -88,4 +89,6 @@ Deno.test(needing(LINUX, {
       await Deno.remove(folder, { recursive: true });
     }
   },
-}));
+};
+
+Deno.test(needing(LINUX, inOwnProcess(import.meta.url, test)));

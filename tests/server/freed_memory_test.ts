@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { memoryUsage } from "node:process";
 import { FreedMemory } from "../../server/engine/freed_memory.ts";
 import { needing } from "../needing.ts";
+import { inOwnProcess } from "../own_process.ts";
 
 const BLOCKS = 3000;
 const BLOCK_BYTES = 1 << 16;
@@ -38,9 +39,9 @@ function hasGlibc(): boolean {
   }
 }
 
-Deno.test(needing({ what: "the GNU C library", isThere: hasGlibc() }, {
+const test = {
   name: "memory that a run has freed returns to the system",
-  fn: async () => {
+  async fn() {
     const memory = new FreedMemory();
     const { freed, end } = hoard();
     const kept = memoryUsage.rss();
@@ -52,4 +53,9 @@ Deno.test(needing({ what: "the GNU C library", isThere: hasGlibc() }, {
     memory.close();
     end();
   },
-}));
+};
+
+Deno.test(needing(
+  { what: "the GNU C library", isThere: hasGlibc() },
+  inOwnProcess(import.meta.url, test),
+));

@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
-import { giveBackUnused } from "../../system/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { LINUX, needing } from "../needing.ts";
+import { inOwnProcess } from "../own_process.ts";
 
 const TAKEN_BYTES = 400e6;
 
-Deno.test(needing(LINUX, {
+const test = {
   name: "large amounts of a stage's garbage are returned to the system",
   async fn() {
     const runtime = new OnnxRuntimeNode();
-    // Otherwise the tensors would use memory that other tests in this process have freed.
-    await giveBackUnused();
     runtime.resetPeakMemory();
     const before = memoryFigures().resident;
     let tensors: Float32Array[] | undefined = Array.from(
@@ -24,4 +22,6 @@ Deno.test(needing(LINUX, {
     const after = memoryFigures().resident;
     assert(after < before + TAKEN_BYTES / 4, `${after - before} bytes are still resident`);
   },
-}));
+};
+
+Deno.test(needing(LINUX, inOwnProcess(import.meta.url, test)));

@@ -18,6 +18,7 @@ import { StageRegistry } from "../../../stages/registry.ts";
 import { withFolder } from "../../artifacts/store/samples.ts";
 import { exitStatus, toPixstageError } from "../../../errors/foreign_error.ts";
 import { PixstageError } from "../../../errors/pixstage_error.ts";
+import { inOwnProcess } from "../../own_process.ts";
 import { noModels, noRuntime } from "../toy_stages.ts";
 import { FAILURES, numberOf } from "./toy_plugin.ts";
 
@@ -194,15 +195,20 @@ Deno.test("process: a dead child is reported with stage and signal, and the run 
   });
 });
 
-Deno.test("process: the system has the memory of a stage back when the stage has ended", async () => {
-  const before = memoryFigures().anonymous ?? 0;
-  const { events } = await run(child, { big: { stage: "hoard", parameters: { megabytes: 600 } } });
-  const end = events.find(({ type }) => type === "stage:end");
-  assert.ok(end?.type === "stage:end" && (end.memory?.peak ?? 0) > 600e6);
-  assert.deepEqual(pids.filter(isAlive), []);
-  const grown = (memoryFigures().anonymous ?? 0) - before;
-  assert.ok(grown < 100e6, `The parent grew by ${grown} bytes`);
-});
+Deno.test(
+  inOwnProcess(import.meta.url, {
+    name: "process: the system has the memory of a stage back when the stage has ended",
+    async fn() {
+      const before = memoryFigures().anonymous ?? 0;
+      const { events } = await run(child, { big: { stage: "hoard", parameters: { megabytes: 600 } } });
+      const end = events.find(({ type }) => type === "stage:end");
+      assert.ok(end?.type === "stage:end" && (end.memory?.peak ?? 0) > 600e6);
+      assert.deepEqual(pids.filter(isAlive), []);
+      const grown = (memoryFigures().anonymous ?? 0) - before;
+      assert.ok(grown < 100e6, `The parent grew by ${grown} bytes`);
+    },
+  }),
+);
 
 /** Kills a process while its child runs a stage, and waits until the child has ended. */
 async function killParent(...args: string[]): Promise<void> {

@@ -12,6 +12,7 @@ import { memoryFigures } from "../../../runtime/memory.ts";
 import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 import { assertNear } from "../tiny_checkpoints.ts";
 import { LINUX, needing } from "../../needing.ts";
+import { inOwnProcess } from "../../own_process.ts";
 
 const runtime = new OnnxRuntimeNode();
 
@@ -302,7 +303,7 @@ Deno.test("upsampleConv() equals repeating each point, then the convolution", as
   }
 });
 
-Deno.test(needing(LINUX, {
+const manyLayers = {
   name: "a graph of many float16 layers holds few of them as float32 at a time",
   fn: async () => {
     const [layers, width] = [32, 1024];
@@ -326,7 +327,9 @@ Deno.test(needing(LINUX, {
       },
     );
   },
-}));
+};
+
+Deno.test(needing(LINUX, inOwnProcess(import.meta.url, manyLayers)));
 
 Deno.test("a linear layer that transposes its weight first computes the same, and transposes once for all uses", async () => {
   const [rows, input, output] = [5, 7, 3];
