@@ -30,6 +30,8 @@ export interface LinearOptions {
    * @default {false}
    */
   readonly afterGelu?: boolean;
+  /** Number of equal parts of a picture, int64 [1], if the rows are one of them. Bytes depend on it. */
+  readonly parts?: Value | undefined;
 }
 
 /** Options of a convolution. */
@@ -130,15 +132,15 @@ export class Layers {
    * @returns Rows [rows, out].
    */
   linear(module: string, x: Value, input: number, output: number, options: LinearOptions = {}): Value {
-    const { bias = true, gate, afterGelu } = options;
+    const { bias = true, gate, ...ofRows } = options;
     const { quantized, ...weight } = this.#weights.locate(`${module}.weight`, [output, input]);
     const added = bias ? this.weight(`${module}.bias`, [output]) : undefined;
     const branches = this.branches(module);
     if (quantized && branches.length === 0) {
-      return quantizedLinear(this.graph, x, { ...weight, quantized }, { bias: added, gate, afterGelu });
+      return quantizedLinear(this.graph, x, { ...weight, quantized }, { bias: added, gate, ...ofRows });
     }
     const base = quantized
-      ? quantizedLinear(this.graph, x, { ...weight, quantized }, { bias: added, afterGelu })
+      ? quantizedLinear(this.graph, x, { ...weight, quantized }, { bias: added, ...ofRows })
       : this.graph.linear(x, weight, added, this.#dtype, this.#stored);
     const y = addLinearBranches(this.graph, x, base, branches, this.#dtype);
     return gate ? this.graph.mul(y, gate) : y;

@@ -55,10 +55,10 @@ export function toBytes(
   return g.op("QuantizeLinear", [scaled, g.scalar(1), zeroPoint(g, dtype, zero)]);
 }
 
-/** Returns about `count` rows at equal distances, or all of fewer than twice as many. */
-export function sampledRows(g: GraphBuilder, rows: Value, count: number): Value {
+/** Returns about `count` rows (int64 [1]) at equal distances, or all of fewer than twice as many. */
+export function sampledRows(g: GraphBuilder, rows: Value, count: Value): Value {
   const all = g.op("Shape", [rows], { start: 0n, end: 1n });
-  const step = g.op("Max", [g.op("Div", [all, g.int64s([count])]), g.int64s([1])]);
+  const step = g.op("Max", [g.op("Div", [all, count]), g.int64s([1])]);
   return g.op("Slice", [rows, g.int64s([0]), g.int64s([END]), g.int64s([0]), step]);
 }
 

@@ -89,7 +89,7 @@ function attend(
 ): Value {
   const byHead = (rows: Value): Value => g.reshape(rows, [-1, heads, size]);
   const mean = (rows: Value): Value =>
-    g.op("ReduceMean", [sampledRows(g, rows, SAMPLED_ROWS), g.int64s([0])]);
+    g.op("ReduceMean", [sampledRows(g, rows, g.int64s([SAMPLED_ROWS])), g.int64s([0])]);
   const queries = byHead(query);
   const queryScales = byteScales(g, queries, [0, 2]);
   const queryBytes = toBytes(g, queries, queryScales, "uint8");
@@ -117,7 +117,7 @@ function attend(
       bias,
     ]);
 
-  const sample = g.transpose(sampledRows(g, queryBytes, SAMPLED_QUERIES), [1, 0, 2]);
+  const sample = g.transpose(sampledRows(g, queryBytes, g.int64s([SAMPLED_QUERIES])), [1, 0, 2]);
   const kept = keptWeights(g, scores(sample, keysOfHeads, unitsOfHeads));
   const groupHeads = g.op("Div", [g.int64s([heads]), groups]);
   const keyCount = g.add(tokens, g.int64s([PADDING]));

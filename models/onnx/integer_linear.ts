@@ -23,8 +23,10 @@ import type { GraphBuilder, Value } from "./graph_builder.ts";
 const MOST_OUTLIERS = 32;
 /** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;
-/** Approximate number of rows sampled to find the outlier channels. */
+/** Approximate number of a picture's rows that are sampled to find the outlier channels. */
 const SAMPLED_ROWS = 128;
+/** Approximate number of rows sampled in each part of a picture, if its share of them is smaller. */
+const LEAST_SAMPLED_ROWS = 32;
 
 /**
  * The byte that represents 0 in rows that come from GELU. Their least value is -0.17, so few bytes below it are
@@ -44,6 +46,8 @@ export interface IntegerLinearOptions {
    * @default {false}
    */
   readonly afterGelu?: boolean | undefined;
+  /** Number of equal parts of a picture, int64 [1], if the rows are one of them. */
+  readonly parts?: Value | undefined;
 }
 
 /** 8-bit activations, shared by all layers with the same input. */
@@ -101,11 +105,11 @@ export function integerProduct(
   x: Value,
   { integers, scales }: ByteMatrix,
   inputs: number,
-  { bias, gate, afterGelu = false }: IntegerLinearOptions,
+  { bias, gate, afterGelu = false, parts }: IntegerLinearOptions,
 ): Value {
   const gated = (x: Value): Value => gate ? g.mul(x, gate) : x;
   const zero = afterGelu ? GELU_ZERO : undefined;
-  const rows = integerRows(g, x, inputs, zero);
+  const rows = integerRows(g, x, inputs, { zero, parts });
   const units = gated(scales);
   g.multipliesBytes(byteProductProbe());
   const product = g.contrib("MatMulIntegerToFloat", [
@@ -123,10 +127,15 @@ export function integerProduct(
 }
 
 /** Quantizes rows [rows, in]. Layers with the same input share the result. */
-function integerRows(g: GraphBuilder, x: Value, inputs: number, zero?: number): IntegerRows {
+function integerRows(
+  g: GraphBuilder,
+  x: Value,
+  inputs: number,
+  { zero, parts }: { readonly zero: number | undefined; readonly parts: Value | undefined },
+): IntegerRows {
   const part = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
   const count = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
-  const outliers = part("outliers", () => g.largest(channelSizes(g, x), count));
+  const outliers = part("outliers", () => g.largest(channelSizes(g, x, parts), count));
   const others = part("others", () => {
     const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
     const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
@@ -148,9 +157,10 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number, zero?: number): 
 }
 
 /** Computes the largest magnitude of each channel, [in], over a sample of the rows. */
-function channelSizes(g: GraphBuilder, x: Value): Value {
-  const sample = sampledRows(g, x, SAMPLED_ROWS);
-  return g.op("ReduceMax", [g.op("Abs", [sample]), g.int64s([0])], { keepdims: 0n });
+function channelSizes(g: GraphBuilder, x: Value, parts: Value | undefined): Value {
+  const all = g.int64s([SAMPLED_ROWS]);
+  const count = parts ? g.op("Max", [g.op("Div", [all, parts]), g.int64s([LEAST_SAMPLED_ROWS])]) : all;
+  return g.op("ReduceMax", [g.op("Abs", [sampledRows(g, x, count)]), g.int64s([0])], { keepdims: 0n });
 }
 
 function filled(g: GraphBuilder, shape: readonly number[], value: number): Value {

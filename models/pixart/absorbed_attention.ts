@@ -17,7 +17,7 @@
  */
 
 import type { Layers } from "../layers.ts";
-import type { Value } from "../onnx/graph_builder.ts";
+import type { GraphBuilder, Value } from "../onnx/graph_builder.ts";
 import { byteScores, byteSums, textPaysOff } from "./absorbed_bytes.ts";
 
 /** Largest number of text tokens for which absorbing is used, as a fraction of a head's channels. */
@@ -47,46 +47,76 @@ export interface AbsorbedAttention {
 }
 
 /**
- * Projects rows [tokens, width] to queries, attends to the text, and projects the output, [tokens, width].
+ * Projects rows [tokens, width] to queries, attends to the text, and projects the output.
+ *
+ * @returns [tokens, width], or [1, width] if it is known to be the same for all rows.
  */
 export function absorbedAttention(layers: Layers, rows: Value, attention: AbsorbedAttention): Value {
-  const { module, heads, width, bias, hasManyRows } = attention;
+  const { module, heads, width, hasManyRows } = attention;
+  const g = layers.graph;
+  const values = absorbedValues(layers, rows, attention);
+  const bias = layers.weight(`${module}.to_out.0.bias`, [width]);
+  const attend = () => {
+    const { keys, keyBias } = absorbedKeys(layers, rows, attention);
+    const inBytes = hasManyRows && g.op("And", [hasManyRows, textPaysOff(g, attention.key)]);
+    const product = (bytes: () => Value, floats: () => Value, channels: number | string): Value =>
+      inBytes ? g.choose(inBytes, bytes, floats, "float32", ["tokens", channels]) : floats();
+    const scores = product(
+      () => byteScores(g, rows, keys, width, keyBias),
+      () => g.gemm(rows, keys, keyBias),
+      "scores",
+    );
+    const scoresOfHeads = g.reshape(scores, [0, heads, -1]);
+    const probabilities = g.reshapeLike(g.op("Softmax", [scoresOfHeads], { axis: -1n }), scores);
+    return product(
+      () => byteSums(g, probabilities, values, heads, width, bias),
+      () => g.op("Gemm", [probabilities, values, bias]),
+      width,
+    );
+  };
+  if (!hasManyRows) return attend();
+  // The probability of a single token is 1.
+  const sum = () => g.add(g.op("ReduceSum", [values, g.int64s([0])]), bias);
+  const tokens = g.op("Shape", [attention.key], { start: 0n, end: 1n });
+  return g.choose(g.op("Equal", [tokens, g.int64s([1])]), sum, attend, "float32", ["sums", width]);
+}
+
+/** Splits the channels of a text's keys or values by head, [heads, text tokens, size]. */
+function byHead(g: GraphBuilder, text: Value, { heads, width }: AbsorbedAttention): Value {
+  return g.transpose(g.reshape(text, [-1, heads, width / heads]), [1, 0, 2]);
+}
+
+/** Multiplies the keys with the query matrix, [heads · text tokens, width], and with the query's bias. */
+function absorbedKeys(
+  layers: Layers,
+  rows: Value,
+  attention: AbsorbedAttention,
+): { keys: Value; keyBias: Value | undefined } {
+  const { module, heads, width, bias } = attention;
   const g = layers.graph;
   const size = width / heads;
-  const byHead = (text: Value) => g.transpose(g.reshape(text, [-1, heads, size]), [1, 0, 2]);
-
-  const key = g.mul(byHead(attention.key), g.scalar(1 / Math.sqrt(size)));
+  const key = g.mul(byHead(g, attention.key, attention), g.scalar(1 / Math.sqrt(size)));
   const query = layers.scaledMatrix(`${module}.to_q.weight`, [width, width], rows);
   const scaledKey = query.scales ? g.mul(key, g.reshape(query.scales, [heads, 1, size])) : key;
   const queryByHead = g.reshape(query.values, [heads, size, width]);
   const keyMatrix = g.reshape(g.matMul(scaledKey, queryByHead), [-1, width]);
   const queryBias = bias && g.reshape(layers.weight(`${module}.to_q.bias`, [width]), [heads, size, 1]);
-  const keys = adaptedKeys(layers, attention, key, keyMatrix);
-  const keyBias = queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined;
-  const inBytes = hasManyRows && g.op("And", [hasManyRows, textPaysOff(g, attention.key)]);
-  const product = (bytes: () => Value, floats: () => Value, channels: number | string): Value =>
-    inBytes ? g.choose(inBytes, bytes, floats, "float32", ["tokens", channels]) : floats();
-  const scores = product(
-    () => byteScores(g, rows, keys, width, keyBias),
-    () => g.gemm(rows, keys, keyBias),
-    "scores",
-  );
-  const probabilities = g.reshapeLike(
-    g.op("Softmax", [g.reshape(scores, [0, heads, -1])], { axis: -1n }),
-    scores,
-  );
+  return {
+    keys: adaptedKeys(layers, attention, key, keyMatrix),
+    keyBias: queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined,
+  };
+}
 
+/** Multiplies the values with the output matrix, [heads · text tokens, width]. */
+function absorbedValues(layers: Layers, rows: Value, attention: AbsorbedAttention): Value {
+  const { module, heads, width } = attention;
+  const g = layers.graph;
+  const value = byHead(g, attention.value, attention);
   const output = layers.scaledMatrix(`${module}.to_out.0.weight`, [width, width], rows);
-  const outputByHead = g.reshape(g.transpose(output.values, [1, 0]), [heads, size, width]);
-  const unscaled = g.reshape(g.matMul(byHead(attention.value), outputByHead), [-1, width]);
+  const outputByHead = g.reshape(g.transpose(output.values, [1, 0]), [heads, width / heads, width]);
+  const unscaled = g.reshape(g.matMul(value, outputByHead), [-1, width]);
   const valueMatrix = output.scales ? g.mul(unscaled, output.scales) : unscaled;
-  const values = adaptedValues(layers, attention, byHead(attention.value), valueMatrix);
-  const outputBias = layers.weight(`${module}.to_out.0.bias`, [width]);
-  return product(
-    () => byteSums(g, probabilities, values, heads, width, outputBias),
-    () => g.op("Gemm", [probabilities, values, outputBias]),
-    width,
-  );
+  return adaptedValues(layers, attention, value, valueMatrix);
 }
 
 /** Adds the query's low-rank branches to the key matrix: kₕ · (s · Bₕ · A), with the small product first. */

@@ -328,10 +328,14 @@ export class PixArtLayers {
 
     const normedFf = g.layerNorm(hidden, scaleFf, shiftFf, norm_eps);
     const fed = this.#gated(`block.${index}/ff`, gateFf, (gate) =>
-      this.#inParts(normedFf, (rows) => {
-        const inner = large.linear(`${module}.ff.net.0.proj`, rows, width, 4 * width);
+      this.#inParts(normedFf, (rows, parts) => {
+        const inner = large.linear(`${module}.ff.net.0.proj`, rows, width, 4 * width, { parts });
         const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
-        return large.linear(`${module}.ff.net.2`, activated, 4 * width, width, { gate, afterGelu: true });
+        return large.linear(`${module}.ff.net.2`, activated, 4 * width, width, {
+          gate,
+          afterGelu: true,
+          parts,
+        });
       }));
     return g.probe(`block.${index}`, g.add(hidden, fed), tokens);
   }
@@ -343,12 +347,14 @@ export class PixArtLayers {
   }
 
   /** Processes rows [tokens, width] in parts, one after the other. */
-  #inParts(rows: Value, process: (part: Value) => Value): Value {
+  #inParts(rows: Value, process: (part: Value, parts?: Value) => Value): Value {
     if (!this.#splitsRows) return process(rows);
     const g = this.graph;
     const dims = ["part_rows", this.width] as const;
-    const parts = g.reshape(rows, g.concat([this.#rowParts(), g.int64s([-1, this.width])], 0));
-    return g.reshape(g.scan([{ value: parts, dtype: "float32", dims }], process, dims), [-1, this.width]);
+    const parts = this.#rowParts();
+    const value = g.reshape(rows, g.concat([parts, g.int64s([-1, this.width])], 0));
+    const body = (part?: Value) => process(part!, parts);
+    return g.reshape(g.scan([{ value, dtype: "float32", dims }], body, dims), [-1, this.width]);
   }
 
   #rowParts(): Value {
@@ -416,14 +422,8 @@ export class PixArtLayers {
     const { cross_attention_dim: textWidth } = this.#config;
     const g = this.graph;
     const branches = this.#guidanceBranches;
-    const text = g.shared(
-      TEXT,
-      () =>
-        g.reshape(this.#narrow(g.input(TEXT, "float32", [branches, "text_tokens", textWidth])), [
-          -1,
-          textWidth,
-        ]),
-    );
+    const input = () => g.input(TEXT, "float32", [branches, "text_tokens", textWidth]);
+    const text = g.shared(TEXT, () => g.reshape(this.#narrow(input()), [-1, textWidth]));
     const textLengths = g.shared(TEXT_LENGTHS, () => g.input(TEXT_LENGTHS, "int32", [branches]));
     return { branches, text, textWidth, textLengths };
   }
