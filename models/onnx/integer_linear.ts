@@ -13,11 +13,13 @@
  * @module
  */
 
+import type { DType } from "../../artifacts/dtype.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import type { ColumnLocation } from "../checkpoint/weights.ts";
 import { byteProductProbe } from "./byte_product_probe.ts";
 import { byteScales, sampledRows, toBytes, zeroPoint } from "./byte_values.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
+import type { ScanInput } from "./graph_parts.ts";
 
 /** Maximum number of outlier channels: as many as fill a row of small vector products. */
 const MOST_OUTLIERS = 32;
@@ -126,34 +128,80 @@ export function integerProduct(
   return g.add(g.mul(product, rows.scales), g.matMul(rows.rest, rest));
 }
 
+/** Rows that are quantized before a loop processes them in parts. */
+export interface IntegerRowsInParts {
+  /** What the loop slices beside the rows. */
+  readonly inputs: readonly ScanInput[];
+  /** Gives the slices of the inputs to the linear layers whose rows are a part. */
+  assign(part: Value, slices: readonly Value[]): void;
+}
+
+/**
+ * Quantizes rows for linear layers in a loop over parts of them. The outlier channels are those of all rows.
+ *
+ * @param g The graph.
+ * @param x Rows [rows, in].
+ * @param inputs Their number of channels.
+ * @param parts Number of equal parts, int64 [1].
+ */
+export function integerRowsInParts(
+  g: GraphBuilder,
+  x: Value,
+  inputs: number,
+  parts: Value,
+): IntegerRowsInParts {
+  const { integers, scales, rest, outliers } = integerRows(g, x, inputs);
+  const inParts = (value: Value, dtype: DType, columns: number): ScanInput => ({
+    value: g.reshape(value, g.concat([parts, g.int64s([-1, columns])], 0)),
+    dtype,
+    dims: ["part_rows", columns],
+  });
+  return {
+    inputs: [
+      inParts(integers, "uint8", inputs),
+      inParts(scales, "float32", 1),
+      inParts(rest, "float32", outlierCount(inputs) + 1),
+    ],
+    assign(part, slices) {
+      for (const [index, name] of ["integers", "scales", "rest"].entries()) {
+        g.shared(`${part.name}:${name}`, () => slices[index]!);
+      }
+      g.shared(`${part.name}:outliers`, () => outliers);
+    },
+  };
+}
+
 /** Quantizes rows [rows, in]. Layers with the same input share the result. */
 function integerRows(
   g: GraphBuilder,
   x: Value,
   inputs: number,
-  { zero, parts }: { readonly zero: number | undefined; readonly parts: Value | undefined },
+  { zero, parts }: { readonly zero?: number | undefined; readonly parts?: Value | undefined } = {},
 ): IntegerRows {
-  const part = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
-  const count = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
-  const outliers = part("outliers", () => g.largest(channelSizes(g, x, parts), count));
-  const others = part("others", () => {
-    const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
-    const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
-    // Products with 0 and 1 are a pass over the rows, but it takes less time than scattering zeros into them.
-    return g.mul(x, g.op("ScatterElements", [ones, outliers, zeros]));
-  });
-  const scales = part("row scales", () => byteScales(g, others, [1], zero));
-  const integers = part("integers", () => toBytes(g, others, scales, "uint8", zero));
-  const columns = part("outlier columns", () => {
+  const shared = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
+  const count = outlierCount(inputs);
+  const outliers = shared("outliers", () => g.largest(channelSizes(g, x, parts), count));
+  const others = () =>
+    shared("others", () => {
+      const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
+      const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
+      // Products with 0 and 1 are a pass over the rows, but it takes less time than scattering zeros into them.
+      return g.mul(x, g.op("ScatterElements", [ones, outliers, zeros]));
+    });
+  const scales = shared("scales", () => byteScales(g, others(), [1], zero));
+  const integers = shared("integers", () => toBytes(g, others(), scales, "uint8", zero));
+  const rest = shared("rest", () => {
     const rows = g.op("Shape", [x], { start: 0n, end: 1n });
-    return g.op("Expand", [outliers, g.concat([rows, g.int64s([count])], 0)]);
-  });
-  // Gather along the last axis copies each element by itself, on one thread.
-  const large = part("large", () => g.op("GatherElements", [x, columns], { axis: 1n }));
-  const rest = part("rest", () => {
+    const columns = g.op("Expand", [outliers, g.concat([rows, g.int64s([count])], 0)]);
+    // Gather along the last axis copies each element by itself, on one thread.
+    const large = g.op("GatherElements", [x, columns], { axis: 1n });
     return g.concat([large, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
   });
   return { integers, scales, outliers, rest };
+}
+
+function outlierCount(inputs: number): number {
+  return Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
 }
 
 /** Computes the largest magnitude of each channel, [in], over a sample of the rows. */

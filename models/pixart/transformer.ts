@@ -13,6 +13,7 @@
 
 import { tensor } from "../../artifacts/tensor.ts";
 import { absorbedAttention } from "./absorbed_attention.ts";
+import { feedForward } from "./feed_forward.ts";
 import { float16Block, type Float16BlockOptions } from "./float16_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
@@ -327,16 +328,12 @@ export class PixArtLayers {
     hidden = g.add(hidden, crossed);
 
     const normedFf = g.layerNorm(hidden, scaleFf, shiftFf, norm_eps);
-    const fed = this.#gated(`block.${index}/ff`, gateFf, (gate) =>
-      this.#inParts(normedFf, (rows, parts) => {
-        const inner = large.linear(`${module}.ff.net.0.proj`, rows, width, 4 * width, { parts });
-        const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
-        return large.linear(`${module}.ff.net.2`, activated, 4 * width, width, {
-          gate,
-          afterGelu: true,
-          parts,
-        });
-      }));
+    const feed = { module: `${module}.ff`, width, activation: activation_fn, parts: this.#rowParts() };
+    const fed = this.#gated(
+      `block.${index}/ff`,
+      gateFf,
+      (gate) => feedForward(large, normedFf, { ...feed, gate, multipliesBytes: this.#multipliesBytes }),
+    );
     return g.probe(`block.${index}`, g.add(hidden, fed), tokens);
   }
 
@@ -346,25 +343,17 @@ export class PixArtLayers {
     return this.graph.mul(this.graph.probe(name, layer(), ["tokens", this.width]), gate);
   }
 
-  /** Processes rows [tokens, width] in parts, one after the other. */
-  #inParts(rows: Value, process: (part: Value, parts?: Value) => Value): Value {
-    if (!this.#splitsRows) return process(rows);
+  /** Returns the number of parts of the rows, int64 [1], if rows are split. */
+  #rowParts(): Value | undefined {
     const g = this.graph;
-    const dims = ["part_rows", this.width] as const;
-    const parts = this.#rowParts();
-    const value = g.reshape(rows, g.concat([parts, g.int64s([-1, this.width])], 0));
-    const body = (part?: Value) => process(part!, parts);
-    return g.reshape(g.scan([{ value, dtype: "float32", dims }], body, dims), [-1, this.width]);
+    return this.#splitsRows ? g.shared(ROW_PARTS, () => g.input(ROW_PARTS, "int64", [1])) : undefined;
   }
 
-  #rowParts(): Value {
-    return this.graph.shared(ROW_PARTS, () => this.graph.input(ROW_PARTS, "int64", [1]));
-  }
-
-  /** Returns whether the rows are split into parts, a boolean [1]. */
-  #hasManyRows(): Value {
+  /** Returns whether there are rows enough to multiply bytes wherever possible, a boolean [1]. */
+  #hasManyRows(): Value | undefined {
     const g = this.graph;
-    return g.shared("many rows", () => g.op("Greater", [this.#rowParts(), g.int64s([1])]));
+    const parts = this.#multipliesBytes ? this.#rowParts() : undefined;
+    return parts && g.shared("many rows", () => g.op("Greater", [parts, g.int64s([1])]));
   }
 
   /** Lets rows attend to all rows of their guidance branch. Integer scores pay off if there are many rows. */
@@ -372,13 +361,14 @@ export class PixArtLayers {
     const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
     const g = this.graph;
     const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
-    if (!this.#multipliesBytes) return exact();
+    const hasManyRows = this.#hasManyRows();
+    if (!hasManyRows) return exact();
     const integer = () => {
       const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
       const [groups, parts] = g.split(counts, 0, [1, 1]) as [Value, Value];
       return integerAttention(g, query, key, value, { heads, size, groups, parts });
     };
-    return g.choose(this.#hasManyRows(), integer, exact, this.computeType, ["tokens", this.width]);
+    return g.choose(hasManyRows, integer, exact, this.computeType, ["tokens", this.width]);
   }
 
   /**
@@ -405,8 +395,7 @@ export class PixArtLayers {
       return this.#guidanceBranches === 1 ? attended[0]! : g.concat(attended, 0);
     };
     if (this.#shortText) {
-      const hasManyRows = this.#multipliesBytes ? this.#hasManyRows() : undefined;
-      const given = { module, heads, width, bias, hasManyRows };
+      const given = { module, heads, width, bias, hasManyRows: this.#hasManyRows() };
       return each(
         hidden,
         (rows, key, value) => absorbedAttention(this.#large, rows, { ...given, key, value }),
