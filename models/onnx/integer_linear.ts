@@ -151,16 +151,17 @@ export function integerRowsInParts(
   parts: Value,
 ): IntegerRowsInParts {
   const { integers, scales, rest, outliers } = integerRows(g, x, inputs);
-  const inParts = (value: Value, dtype: DType, columns: number): ScanInput => ({
+  const inParts = (value: Value, dtype: DType, columns: number, rows = "part_rows"): ScanInput => ({
     value: g.reshape(value, g.concat([parts, g.int64s([-1, columns])], 0)),
     dtype,
-    dims: ["part_rows", columns],
+    dims: [rows, columns],
   });
   return {
     inputs: [
       inParts(integers, "uint8", inputs),
       inParts(scales, "float32", 1),
-      inParts(rest, "float32", outlierCount(inputs) + 1),
+      // Rows of another name: of equal shapes, ONNX Runtime would make the product and the sum below a Gemm.
+      inParts(rest, "float32", outlierCount(inputs) + 1, "rest_rows"),
     ],
     assign(part, slices) {
       for (const [index, name] of ["integers", "scales", "rest"].entries()) {

@@ -46,7 +46,7 @@ const INTEGER_COPIES = 2 + FLOAT32_BYTES * 2 / 14;
 /** Additional bytes of a block in `int8` on a CPU, independent of the picture. */
 const INTEGER_BYTES = 65e6;
 /** Number of activation values of a block in `int8` on a CPU. */
-const INTEGER_UNITS = { whole: 21.5, parts: 10.5 };
+const INTEGER_UNITS = { whole: 21.5, parts: 12 };
 /** Memory of a released block that is kept for the next one, relative to its weights in float32. */
 const KEPT_SHARE = 1.1;
 
