@@ -30,7 +30,7 @@ export interface LinearOptions {
    * @default {false}
    */
   readonly afterGelu?: boolean;
-  /** Number of equal parts of a picture, int64 [1], if the rows are one of them. Bytes depend on it. */
+  /** Number of equal parts of a picture, int64 [1], if the rows are one of them. */
   readonly parts?: Value | undefined;
 }
 

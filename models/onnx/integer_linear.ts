@@ -130,7 +130,7 @@ export function integerProduct(
 
 /** Rows that are quantized before a loop processes them in parts. */
 export interface IntegerRowsInParts {
-  /** What the loop slices beside the rows. */
+  /** Inputs of the loop beside the rows. */
   readonly inputs: readonly ScanInput[];
   /** Gives the slices of the inputs to the linear layers whose rows are a part. */
   assign(part: Value, slices: readonly Value[]): void;
@@ -160,7 +160,8 @@ export function integerRowsInParts(
     inputs: [
       inParts(integers, "uint8", inputs),
       inParts(scales, "float32", 1),
-      // Rows of another name: of equal shapes, ONNX Runtime would make the product and the sum below a Gemm.
+      // If both numbers of rows had one name, ONNX Runtime would fuse the product of these columns and the sum
+      // that integerProduct() adds it to into a Gemm, which copies on one thread.
       inParts(rest, "float32", outlierCount(inputs) + 1, "rest_rows"),
     ],
     assign(part, slices) {
