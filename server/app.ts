@@ -96,7 +96,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   const { maxBodyBytes, maxArtifactBytes, maxUploadBytes } = context.limits;
   const app = router({ getPath: (request) => pathBelow(getPath(request), basePath) });
 
-  // 1. Give every request an id, count it and log it.
+  // 1. Give every request an id, count it, log it and watch its body.
   app.use(requestId({ limitLength: 64 }));
   app.use((c, next) =>
     traceRequest(c.req.raw, async () => {
@@ -111,6 +111,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
       return { route, id, status };
     })
   );
+  app.use(watchBody());
 
   // 2. Check access and size limits.
   app.use(secureHeaders({
@@ -147,7 +148,6 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     },
   }));
   app.use(measureHead());
-  app.use(watchBody());
   const tooLarge = (maxSize: number) =>
     bodyLimit({
       maxSize,
@@ -159,8 +159,15 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   const uploads = tooLarge(maxUploadBytes);
   const bounded = boundJson(context.limits);
   const isArtifact = ({ path }: HonoRequest): boolean => path.startsWith("/v1/artifacts/");
+  const hasKnownLength = (request: HonoRequest): boolean =>
+    request.header("content-length") !== undefined && request.header("transfer-encoding") === undefined;
   const isUpload = ({ path }: HonoRequest): boolean => UPLOAD_PATHS.includes(path);
-  app.use((c, next) => (isArtifact(c.req) ? large : isUpload(c.req) ? uploads : small)(c, next));
+  app.use((c, next) => {
+    // `bodyLimit` collects a body of unknown length in memory. An artifact's bytes are counted on their way to
+    // its file.
+    if (isArtifact(c.req)) return hasKnownLength(c.req) ? large(c, next) : next();
+    return (isUpload(c.req) ? uploads : small)(c, next);
+  });
   // An artifact is not JSON, whatever its Content-Type says, and its body can be read only once.
   app.use((c, next) => isArtifact(c.req) ? next() : bounded(c, next));
 
