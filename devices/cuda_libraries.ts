@@ -20,6 +20,7 @@ import {
   onnxRuntimeFolder,
   readCudaRecord,
 } from "../runtime/cuda_environment.ts";
+import { VULKAN_LOADER } from "../runtime/device.ts";
 
 /** The ONNX Runtime version that the libraries must have. */
 export const ONNXRUNTIME_VERSION = "1.30.0";
@@ -161,7 +162,7 @@ export async function removeCuda(folder: string = onnxRuntimeFolder()): Promise<
 export function deviceAdvice(device: string): string[] {
   if (process.platform !== "linux") return [];
   if (device === "cuda") return cudaAdvice(onnxRuntimeFolder());
-  if (device !== "webgpu" || loads("libvulkan.so.1")) return [];
+  if (device !== "webgpu" || loads(VULKAN_LOADER)) return [];
   return [
     "The Vulkan loader is missing: apt install libvulkan1 (Debian, Ubuntu), dnf install vulkan-loader (Fedora)",
   ];

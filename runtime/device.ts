@@ -96,6 +96,9 @@ export class DeviceError extends PixstageError<"device_unavailable"> {
   }
 }
 
+/** The library through which WebGPU finds GPUs on Linux. */
+export const VULKAN_LOADER = "libvulkan.so.1";
+
 const MISSING_CUDA = {
   says: /Failed to load (shared )?library|backend not found/,
   reason: "ONNX Runtime's CUDA libraries, or NVIDIA's CUDA and cuDNN, are not installed: " +

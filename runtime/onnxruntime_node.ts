@@ -7,12 +7,20 @@
 // The order of imports matters: telemetry must be off before the library loads.
 import "./without_telemetry.ts";
 import { availableParallelism } from "node:os";
+import { platform } from "node:process";
 import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession } from "onnxruntime-node";
-import { cudaNumber, prepareCuda } from "./cuda_environment.ts";
-import { type Device, DeviceError, deviceTraits, missingReason, providerOf } from "./device.ts";
+import { cudaNumber, loads, prepareCuda } from "./cuda_environment.ts";
+import {
+  type Device,
+  DeviceError,
+  deviceTraits,
+  missingReason,
+  providerOf,
+  VULKAN_LOADER,
+} from "./device.ts";
 import { giveBackUnused, LARGE_BYTES, returnBlocksFrom } from "../system/freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
@@ -26,6 +34,8 @@ export type { Device };
 
 /** The version of the native library. */
 export const LIBRARY_VERSION: string = env.versions.node ?? env.versions.common;
+
+const MISSING_VULKAN = "the Vulkan loader is not installed: `deno task devices` says how to install it";
 
 /** Growth of the process after which memory is released, which takes about 20 ms. */
 const GROWTH_BYTES = 16e6;
@@ -119,6 +129,10 @@ export class OnnxRuntimeNode implements Runtime {
    */
   async open(graph: ModelGraph, options: OpenOptions = {}): Promise<Session> {
     options.signal?.throwIfAborted();
+    // The library would print on standard error that it cannot load Vulkan, with a place in its own code.
+    if (this.device === "webgpu" && platform === "linux" && !loads(VULKAN_LOADER)) {
+      throw new DeviceError(this.device, MISSING_VULKAN);
+    }
     const create = () => this.#create(graph, options);
     return options.keep ? await this.#kept.open(graph, create) : await create();
   }

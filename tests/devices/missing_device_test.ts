@@ -37,10 +37,25 @@ Deno.test("gen refuses an unavailable device before it reads weights", async () 
       assert.equal(stdout, "");
       assert.match(
         stderr,
-        new RegExp(`error: --device: Cannot run on ${device} because [^\n]+: devices here are cpu`),
+        new RegExp(`error: --device: Cannot run on ${device} because [^\n]+: devices here are cpu\n$`),
       );
     }
   });
+});
+
+Deno.test({
+  name: "without the Vulkan loader, a device that is refused is all that standard error says",
+  ignore: !facts.some(({ reason }) => reason?.startsWith("the Vulkan loader is not installed")),
+  async fn() {
+    await inFolder(async (folder) => {
+      for (const { device } of missing) {
+        const { stderr } = await runCli(folder, "gen", "a car", "-m", TINY, "--device", device);
+        assert.match(stderr, /^error: --device: Cannot run on [^\n]+: devices here are cpu\n$/);
+      }
+      const { stderr } = await runCli(folder, "devices");
+      assert.equal(stderr, "");
+    });
+  },
 });
 
 Deno.test("gen refuses float16 on a CPU, and for the text encoder on every device", async () => {
