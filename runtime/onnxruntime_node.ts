@@ -21,6 +21,7 @@ import {
   providerOf,
   VULKAN_LOADER,
 } from "./device.ts";
+import { processorFeatures } from "../system/processor.ts";
 import { giveBackUnused, LARGE_BYTES, returnBlocksFrom } from "../system/freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
@@ -42,6 +43,9 @@ const GROWTH_BYTES = 16e6;
 
 /** The result of {@linkcode ModelGraph.byteProductProbe}. */
 let byteProductsOverflow: Promise<boolean> | undefined;
+
+/** The result of {@linkcode floatsAreFast}. */
+let fastFloats: boolean | undefined;
 
 /** Options of {@linkcode OnnxRuntimeNode}. */
 export interface OnnxRuntimeNodeOptions {
@@ -107,7 +111,9 @@ export class OnnxRuntimeNode implements Runtime {
     const { index } = providerOf(device);
     this.device = device;
     const traits = deviceTraits(device);
-    this.traits = traits.hostMemory ? { ...traits, threads: threads ?? availableParallelism() } : traits;
+    this.traits = traits.hostMemory
+      ? { ...traits, threads: threads ?? availableParallelism(), fastFloats: floatsAreFast() }
+      : traits;
     this.#gpu = this.traits.hostMemory ? undefined : new GpuMemory({ index });
     if (index !== undefined) {
       prepareCuda(device, {
@@ -256,4 +262,12 @@ export class OnnxRuntimeNode implements Runtime {
       },
     };
   }
+}
+
+/**
+ * Returns whether this processor computes two products of 16 float32 values per cycle, as Intel's Xeons do.
+ * Those since the fourth generation are recognized by an instruction set that no other processor has.
+ */
+function floatsAreFast(): boolean {
+  return fastFloats ??= processorFeatures()["AVX-512 FP16"] === true;
 }

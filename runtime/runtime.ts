@@ -115,6 +115,11 @@ export interface RuntimeTraits {
   readonly contextBytes?: number;
   /** Number of threads per operator on a CPU. Absent if it is unknown. */
   readonly threads?: number;
+  /**
+   * Whether a CPU multiplies float32 so fast that attention over few rows takes less time in float32 than in
+   * bytes.
+   */
+  readonly fastFloats?: boolean;
   /** Identifies devices whose results differ in their last digits. Absent for the reference, the CPU. */
   readonly numerics?: JsonObject;
 }

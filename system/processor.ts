@@ -30,6 +30,7 @@ const FEATURES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "AVX-512": "avx512f",
     "AVX-VNNI": "avx_vnni",
     "AVX-512 VNNI": "avx512_vnni",
+    "AVX-512 FP16": "avx512_fp16",
     "AMX int8": "amx_int8",
     "AMX bfloat16": "amx_bf16",
   },
@@ -50,11 +51,12 @@ export function processor(): Processor {
     model: cpus()[0]?.model.trim() || "unknown",
     architecture: arch,
     threads: availableParallelism(),
-    features: featuresHere(),
+    features: processorFeatures(),
   };
 }
 
-function featuresHere(): Readonly<Record<string, boolean>> {
+/** Returns the instruction sets of this machine's processor, as in {@linkcode Processor.features}. */
+export function processorFeatures(): Processor["features"] {
   if (platform !== "linux") return {};
   try {
     return featuresOf(readKernelFile("/proc/cpuinfo"), arch);

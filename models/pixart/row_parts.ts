@@ -16,6 +16,11 @@ const SCORES = 512 * 1024;
 /** Fewer queries make products slow. */
 const LEAST_QUERIES = 64;
 /**
+ * With fewer rows, attention is faster in float32 than in bytes on processors that multiply float32 fast. With
+ * more, it takes as long, and bytes need less memory.
+ */
+const FAST_FLOAT_ROWS = 2048;
+/**
  * With more threads, each has few rows of a part, and waiting for each other costs more than the cache saves.
  * It does with 16 threads, and does not with 2.
  */
@@ -34,13 +39,20 @@ export function rowParts(rows: number, threads: number, multiplies: "floats" | "
 
 /**
  * Returns the number of equal groups of heads, one head per thread, and the number of equal parts of their
- * queries.
+ * queries, for attention that multiplies bytes. Both are 0 if it takes less time in float32.
  *
  * @param rows Number of rows.
  * @param heads Number of heads.
  * @param threads Number of threads per operator.
+ * @param fastFloats Whether the processor multiplies float32 fast.
  */
-export function scoreParts(rows: number, heads: number, threads: number): [groups: number, parts: number] {
+export function scoreParts(
+  rows: number,
+  heads: number,
+  threads: number,
+  fastFloats: boolean,
+): [groups: number, parts: number] {
+  if (rowParts(rows, threads, "bytes") === 1 || fastFloats && rows < FAST_FLOAT_ROWS) return [0, 0];
   return [equalParts(heads, Math.min(threads, heads), 1), equalParts(rows, SCORES / rows, LEAST_QUERIES)];
 }
 

@@ -356,19 +356,22 @@ export class PixArtLayers {
     return parts && g.shared("many rows", () => g.op("Greater", [parts, g.int64s([1])]));
   }
 
-  /** Lets rows attend to all rows of their guidance branch. Integer scores pay off if there are many rows. */
+  /** Lets rows attend to all rows of their guidance branch, in float32 or in bytes. */
   #attendToSelf(query: Value, key: Value, value: Value): Value {
     const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
     const g = this.graph;
     const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
-    const hasManyRows = this.#hasManyRows();
-    if (!hasManyRows) return exact();
+    if (!this.#multipliesBytes) return exact();
+    const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
+    const inBytes = g.shared(
+      "scores in bytes",
+      () => g.op("Greater", [g.op("ReduceMin", [counts]), g.int64s([0])]),
+    );
     const integer = () => {
-      const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
       const [groups, parts] = g.split(counts, 0, [1, 1]) as [Value, Value];
       return integerAttention(g, query, key, value, { heads, size, groups, parts });
     };
-    return g.choose(hasManyRows, integer, exact, this.computeType, ["tokens", this.width]);
+    return g.choose(inBytes, integer, exact, this.computeType, ["tokens", this.width]);
   }
 
   /**

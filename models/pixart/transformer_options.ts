@@ -55,8 +55,8 @@ export interface PixArtOptions extends SegmentOptions {
   readonly splitsRows?: boolean | undefined;
   /**
    * Whether the weights of the blocks are bytes that a CPU multiplies with bytes. Self-attention then does so
-   * too, in pictures with several parts of rows, part by part, and gates are folded into layers. Requires
-   * `splitsRows`. Graphs have an input {@linkcode SCORE_PARTS}.
+   * too where that is faster, part by part, and gates are folded into layers. Requires `splitsRows`. Graphs
+   * have an input {@linkcode SCORE_PARTS}.
    *
    * @default {false}
    */
@@ -95,7 +95,7 @@ export const ROW_PARTS = "row_parts";
 
 /**
  * Name of the number of groups of heads, and of parts of their queries, whose scores are computed one after the
- * other, int64 [2]. They divide the number of heads and of rows.
+ * other, int64 [2]. They divide the number of heads and of rows. If both are 0, attention stays in float32.
  */
 export const SCORE_PARTS = "score_parts";
 

@@ -119,6 +119,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #splitsRows: boolean;
   readonly #multipliesBytes: boolean;
   readonly #threads: number;
+  readonly #fastFloats: boolean;
   readonly #perturbs: boolean;
   /** Whether the graph contains a ControlNet. */
   readonly #containsControl: boolean;
@@ -138,6 +139,7 @@ export class PixArtTransformer implements AsyncDisposable {
       splitsRows,
       multipliesBytes,
       threads,
+      fastFloats,
       perturbs,
       containsControl,
     }: {
@@ -147,6 +149,7 @@ export class PixArtTransformer implements AsyncDisposable {
       readonly splitsRows: boolean;
       readonly multipliesBytes: boolean;
       readonly threads: number;
+      readonly fastFloats: boolean;
       readonly perturbs: boolean;
       readonly containsControl: boolean;
     },
@@ -160,6 +163,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#splitsRows = splitsRows;
     this.#multipliesBytes = multipliesBytes;
     this.#threads = threads;
+    this.#fastFloats = fastFloats;
     this.#perturbs = perturbs;
     this.#containsControl = containsControl;
   }
@@ -189,7 +193,7 @@ export class PixArtTransformer implements AsyncDisposable {
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const { weightType = "float32", guidanceBranches = 1, perturbable = [], control, stepCache } = options;
-    const { hostMemory, float16, transposesWeights, threads = 1 } = runtime.traits;
+    const { hostMemory, float16, transposesWeights, threads = 1, fastFloats = false } = runtime.traits;
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
     const textGraphs = [
@@ -241,6 +245,7 @@ export class PixArtTransformer implements AsyncDisposable {
       splitsRows: hostMemory,
       multipliesBytes,
       threads,
+      fastFloats,
       perturbs: perturbable.length > 0,
       containsControl: control !== undefined && branches,
     });
@@ -363,7 +368,9 @@ export class PixArtTransformer implements AsyncDisposable {
     const multiplies = this.#multipliesBytes ? "bytes" : "floats";
     return {
       ...(this.#splitsRows ? { [ROW_PARTS]: counts(rowParts(rows, this.#threads, multiplies)) } : {}),
-      ...(this.#multipliesBytes ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads)) } : {}),
+      ...(this.#multipliesBytes
+        ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads, this.#fastFloats)) }
+        : {}),
     };
   }
 

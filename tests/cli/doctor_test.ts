@@ -30,6 +30,7 @@ Deno.test("the instruction sets of a processor are those that the kernel lists",
     "AVX-512": true,
     "AVX-VNNI": false,
     "AVX-512 VNNI": true,
+    "AVX-512 FP16": false,
     "AMX int8": true,
     "AMX bfloat16": false,
   });

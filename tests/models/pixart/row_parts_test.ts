@@ -25,9 +25,9 @@ Deno.test("rowParts() divides the rows into parts that are not small", () => {
 });
 
 Deno.test("scoreParts() gives each thread a head, and divides heads and queries", () => {
-  assert.deepEqual(scoreParts(4096, 16, 2), [8, 32]);
-  assert.deepEqual(scoreParts(1024, 16, 4), [4, 2]);
-  assert.deepEqual(scoreParts(1024, 16, 1), [16, 2]);
+  assert.deepEqual(scoreParts(4096, 16, 2, false), [8, 32]);
+  assert.deepEqual(scoreParts(1024, 16, 4, false), [4, 2]);
+  assert.deepEqual(scoreParts(1024, 16, 1, false), [16, 2]);
   fc.assert(
     fc.property(
       fc.nat(2 ** 13),
@@ -35,9 +35,17 @@ Deno.test("scoreParts() gives each thread a head, and divides heads and queries"
       fc.integer({ min: 1, max: 64 }),
       (...given) => {
         const [rows, heads, threads] = given;
-        const [groups, parts] = scoreParts(rows + 1, heads, threads);
-        assert.deepEqual([(rows + 1) % parts, heads % groups], [0, 0]);
+        const [groups, parts] = scoreParts(rows + 1, heads, threads, false);
+        if (groups > 0) assert.deepEqual([(rows + 1) % parts, heads % groups], [0, 0]);
+        else assert.equal(rowParts(rows + 1, threads, "bytes"), 1);
       },
     ),
   );
+});
+
+Deno.test("scoreParts() leaves attention over few rows in float32, and over more rows where float32 is fast", () => {
+  assert.deepEqual(scoreParts(256, 16, 2, false), [0, 0]);
+  assert.deepEqual(scoreParts(4096, 16, 16, false), [0, 0]);
+  assert.deepEqual(scoreParts(1024, 16, 2, true), [0, 0]);
+  assert.deepEqual(scoreParts(4096, 16, 2, true), [8, 32]);
 });
