@@ -266,7 +266,7 @@ export class OnnxRuntimeNode implements Runtime {
 
 /**
  * Returns whether this processor computes two products of 16 float32 values per cycle, as Intel's Xeons do.
- * Those since the fourth generation are recognized by an instruction set that no other processor has.
+ * An instruction set that AMD's processors up to Zen 5 lack identifies those since the fourth generation.
  */
 function floatsAreFast(): boolean {
   return fastFloats ??= processorFeatures()["AVX-512 FP16"] === true;
