@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
 import { writeSyntheticCheckpoint } from "../../models/synthetic/write_checkpoint.ts";
-import { inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
+import { inFolder, runCli, TINY } from "./run_cli.ts";
 
 const MODEL = ["-m", TINY];
 const SMALL = ["--steps", "2", "-W", "64", "-H", "64", "--no-resolution-binning", "--no-store"];
@@ -142,5 +142,4 @@ Deno.test("compare measures the difference of two runs, and puts both pictures i
     assert(latents.relativeError > 0 && psnr > 20 && ssim > 0.5 && taken.length === 2);
     const { pixels } = await decodePicture(await Deno.readFile(output));
     assert(pixels.width > 2 * pixels.height);
-    await Deno.remove(`${storeOf(folder)}-quantized`, { recursive: true });
   }));

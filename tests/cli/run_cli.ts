@@ -82,7 +82,7 @@ function start(
   const command = new Deno.Command(program!, {
     args,
     cwd: folder,
-    env: { PIXSTAGE_STORE: storeOf(folder), ...env },
+    env: { PIXSTAGE_STORE: storeOf(folder), PIXSTAGE_QUANTIZED: "", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -123,6 +123,8 @@ export async function inFolder(run: (folder: string) => Promise<void>): Promise<
     await run(folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
-    await rm(storeOf(folder), { recursive: true, force: true });
+    for (const beside of [storeOf(folder), `${storeOf(folder)}-quantized`]) {
+      await rm(beside, { recursive: true, force: true });
+    }
   }
 }

@@ -8,6 +8,7 @@
 
 import process from "node:process";
 import { main } from "../../cli.ts";
+import { withVariables } from "../environment.ts";
 import { type CommandResult, storeOf } from "./run_cli.ts";
 
 type Write = typeof process.stdout.write;
@@ -41,20 +42,6 @@ class Tap implements Disposable {
   }
 }
 
-/** Sets environment variables until disposal. */
-function withVariables(variables: Readonly<Record<string, string>>): Disposable {
-  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
-  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
-  return {
-    [Symbol.dispose]() {
-      for (const [name, value] of before) {
-        if (value === undefined) Deno.env.delete(name);
-        else Deno.env.set(name, value);
-      }
-    },
-  };
-}
-
 /**
  * Runs a command, and waits for its end. Commands must not run concurrently.
  *
@@ -66,6 +53,7 @@ export async function runHere(folder: string, ...args: string[]): Promise<Comman
     // `deno task` sets this variable to the user's folder.
     INIT_CWD: folder,
     PIXSTAGE_STORE: storeOf(folder),
+    PIXSTAGE_QUANTIZED: "",
   });
   using stdout = new Tap(process.stdout);
   using stderr = new Tap(process.stderr);

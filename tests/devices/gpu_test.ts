@@ -10,6 +10,7 @@ import { psnr } from "../../images/similarity.ts";
 import { localRun } from "../../local.ts";
 import type { Precision } from "../../models/precision.ts";
 import type { Device } from "../../runtime/device.ts";
+import { withVariables } from "../environment.ts";
 import { goldenPath } from "../goldens.ts";
 import { needing } from "../needing.ts";
 
@@ -78,7 +79,7 @@ for (const device of ["webgpu", "cuda"] as const) {
     async fn() {
       const model = goldenPath(`checkpoints/${CHECKPOINTS[0]}`);
       const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
-      Deno.env.set("PIXSTAGE_QUANTIZED", folder);
+      using _variables = withVariables({ PIXSTAGE_QUANTIZED: folder });
       // With int8 weights, a CPU also quantizes activations.
       const limits = [["float16", 0.03, 40], ["int8", 0.2, 25]] as const;
       for (const [precision, largestError, leastLikeness] of limits) {
@@ -89,7 +90,6 @@ for (const device of ["webgpu", "cuda"] as const) {
         assert(latents > 0 && latents < largestError, `${precision}: latents off by ${latents}`);
         assert(likeness > leastLikeness, `${precision}: ${likeness} dB`);
       }
-      Deno.env.delete("PIXSTAGE_QUANTIZED");
       await Deno.remove(folder, { recursive: true });
     },
   }));

@@ -7,6 +7,7 @@ import { LocalModels } from "../../hub/local_models.ts";
 import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
+import { withVariables } from "../environment.ts";
 import { tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { commitOf, failure, type HubServer, silence } from "./hub_server.ts";
 import { fileOf, MODEL, models, snapshot, TINY, TRANSFORMER, VAE, withHub } from "./with_hub.ts";
@@ -102,31 +103,27 @@ Deno.test("a cached copy is used if the hub refuses, with a warning that says wh
     ];
     await withHub(async (hub) => {
       for (const name of ["vae", "transformer"] as const) await fileOf(models(hub), name);
-      Deno.env.set("HF_TOKEN_PATH", stored);
-      try {
-        for (const [answer, ...told] of answers) {
-          const warnings: string[] = [];
-          hub.server.answer = () => answer.clone();
-          const local = models(hub, { tries: 1, onWarning: (message) => warnings.push(message) });
-          assert.equal(await fileOf(local, "vae"), VAE);
-          assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
-          assert.equal(warnings.length, 1, warnings.join());
-          assert.match(
-            warnings[0]!,
-            /^Using the cached copy of org\/tiny \(main as of commit [0-9a-f]{7}\)\. /,
-          );
-          for (const part of told) assert.match(warnings[0]!, part);
-          // The error for a file that the cache lacks contains the hub's reason.
-          await assert.rejects(fileOf(local, "text_encoder"), (error) => {
-            assert(error instanceof HubError, String(error));
-            for (const part of told) assert.match(error.message, part);
-            assert.match(error.message, /does not contain all of it: .*text_encoder/);
-            return true;
-          });
-          await assert.rejects(models(hub, { tries: 1 }).open({ model: "org/other" }), { name: "HubError" });
-        }
-      } finally {
-        Deno.env.set("HF_TOKEN_PATH", "/dev/null");
+      using _variables = withVariables({ HF_TOKEN_PATH: stored });
+      for (const [answer, ...told] of answers) {
+        const warnings: string[] = [];
+        hub.server.answer = () => answer.clone();
+        const local = models(hub, { tries: 1, onWarning: (message) => warnings.push(message) });
+        assert.equal(await fileOf(local, "vae"), VAE);
+        assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
+        assert.equal(warnings.length, 1, warnings.join());
+        assert.match(
+          warnings[0]!,
+          /^Using the cached copy of org\/tiny \(main as of commit [0-9a-f]{7}\)\. /,
+        );
+        for (const part of told) assert.match(warnings[0]!, part);
+        // The error for a file that the cache lacks contains the hub's reason.
+        await assert.rejects(fileOf(local, "text_encoder"), (error) => {
+          assert(error instanceof HubError, String(error));
+          for (const part of told) assert.match(error.message, part);
+          assert.match(error.message, /does not contain all of it: .*text_encoder/);
+          return true;
+        });
+        await assert.rejects(models(hub, { tries: 1 }).open({ model: "org/other" }), { name: "HubError" });
       }
     });
   });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hubSettings } from "../../hub/hub_settings.ts";
+import { withVariables } from "../environment.ts";
 import { withFolder } from "../models/checkpoint/copies.ts";
 
 const NAMES = [
@@ -19,16 +20,11 @@ const NAMES = [
 
 /** Runs a function with only these variables. */
 async function withEnv(variables: Record<string, string>, work: () => Promise<void>): Promise<void> {
-  const before = NAMES.map((name) => [name, Deno.env.get(name)] as const);
-  try {
-    for (const name of NAMES) Deno.env.delete(name);
-    for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
-    await work();
-  } finally {
-    for (const [name, value] of before) {
-      value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
-    }
-  }
+  using _variables = withVariables({
+    ...Object.fromEntries(NAMES.map((name) => [name, undefined])),
+    ...variables,
+  });
+  await work();
 }
 
 Deno.test("hubSettings() reads the variables of Hugging Face's tools", async () => {

@@ -3,6 +3,7 @@ import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { listModels } from "../../hub/list_models.ts";
 import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
+import { withVariables } from "../environment.ts";
 import { editTensors, tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { describeModels } from "../../server/served_models.ts";
 import { inFolder, runCli } from "../cli/run_cli.ts";
@@ -82,26 +83,21 @@ Deno.test("models and the server list the available parts of a model", async () 
       assert.equal(stdout.match(/weights: /g)?.length, 1, stdout);
     });
 
-    const before = Deno.env.get("HF_HUB_CACHE");
-    Deno.env.set("HF_HUB_CACHE", cacheDir);
-    try {
-      const vae = await describe(MODEL);
-      assert.deepEqual(vae.counts, [0, 1, 0]);
-      assert.match(
-        vae.fault,
-        /^true .*tiny .* weights of transformer, text_encoder: current value is vae\. /,
-      );
-      await resolve(MODEL, { components: ["transformer", "text_encoder"] });
-      assert.deepEqual(await describe(MODEL), { counts: [1, 1, 1], fault: "" });
-      for (const part of ["vae", "transformer"]) {
-        await rm(join(folder, part, "diffusion_pytorch_model.safetensors"));
-      }
-      const text = await describe(MODEL);
-      assert.deepEqual(text.counts, [0, 0, 0]);
-      assert.match(text.fault, /^false .*weights of transformer, vae: current value is text_encoder\. /);
-    } finally {
-      before === undefined ? Deno.env.delete("HF_HUB_CACHE") : Deno.env.set("HF_HUB_CACHE", before);
+    using _variables = withVariables({ HF_HUB_CACHE: cacheDir });
+    const vae = await describe(MODEL);
+    assert.deepEqual(vae.counts, [0, 1, 0]);
+    assert.match(
+      vae.fault,
+      /^true .*tiny .* weights of transformer, text_encoder: current value is vae\. /,
+    );
+    await resolve(MODEL, { components: ["transformer", "text_encoder"] });
+    assert.deepEqual(await describe(MODEL), { counts: [1, 1, 1], fault: "" });
+    for (const part of ["vae", "transformer"]) {
+      await rm(join(folder, part, "diffusion_pytorch_model.safetensors"));
     }
+    const text = await describe(MODEL);
+    assert.deepEqual(text.counts, [0, 0, 0]);
+    assert.match(text.fault, /^false .*weights of transformer, vae: current value is text_encoder\. /);
   });
 });
 

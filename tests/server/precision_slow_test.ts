@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withVariables } from "../environment.ts";
 import { type Serving, serving } from "./serving.ts";
 
 const REQUEST = { model: "tiny", prompt: "cute cat", size: "64x64", steps: 2, seed: 1 };
@@ -10,12 +11,10 @@ async function picture(server: Serving, fields: object = {}): Promise<string> {
   return data[0].b64_json;
 }
 
-/** The folder of quantized weights, which the servers' processes inherit. */
-const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
-Deno.env.set("PIXSTAGE_QUANTIZED", folder);
-Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
-
 Deno.test("picture requests have the server's precision unless they name one", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
+  // The servers' processes inherit it.
+  using _variables = withVariables({ PIXSTAGE_QUANTIZED: folder });
   await using plain = await serving();
   await using quantized = await serving({ precision: { denoise: "int8" } });
   const exact = await picture(plain);
@@ -24,6 +23,7 @@ Deno.test("picture requests have the server's precision unless they name one", a
   assert.equal(await picture(quantized, { precision: "float32" }), exact);
   // A request's precision applies to all stages.
   assert.notEqual(await picture(plain, { precision: "int8" }), small);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("a job of a picture request has the server's precision", async () => {
