@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { describeProvenance } from "../../cli/describe_provenance.ts";
 import { keyValue } from "../../cli/option_values.ts";
 import { resumeGraph } from "../../graph/resume.ts";
-import { inFolder, runCli, TINY } from "./run_cli.ts";
+import { inFolder, TINY } from "./run_cli.ts";
+import { runHere } from "./run_here.ts";
 
 /** Returns a graph whose first node has this name. */
 function document(name: string): object {
@@ -24,19 +25,19 @@ Deno.test("a graph document may name nodes like methods of every object, but not
   await inFolder(async (folder) => {
     const graph = join(folder, "graph.json");
     await Deno.writeTextFile(graph, JSON.stringify(document("constructor")));
-    const run = await runCli(folder, "run", graph, "--save", "denoise.latents=latents.safetensors");
+    const run = await runHere(folder, "run", graph, "--save", "denoise.latents=latents.safetensors");
     assert.equal(run.status, 0, run.stderr);
-    const resumed = await runCli(folder, "resume", "latents.safetensors");
+    const resumed = await runHere(folder, "resume", "latents.safetensors");
     assert.equal(resumed.status, 0, resumed.stderr);
 
     await Deno.writeTextFile(graph, JSON.stringify(document("x")).replaceAll('"x', '"__proto__'));
-    const refused = await runCli(folder, "run", graph);
+    const refused = await runHere(folder, "run", graph);
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /__proto__/);
 
     const levels = "[".repeat(50_000) + "]".repeat(50_000);
     await Deno.writeTextFile(graph, `{"pixstage":1,"nodes":{"a":${levels}}}`);
-    const deep = await runCli(folder, "run", graph);
+    const deep = await runHere(folder, "run", graph);
     assert.equal(deep.status, 2);
     assert.match(deep.stderr, /it is nested too deeply/);
   });
@@ -62,7 +63,7 @@ Deno.test("--scheduler-option and --set refuse unknown names that every object i
           ["set", "run", graph, "--set", `denoise.schedulerOptions.${name}=1`],
         ] as const
       ) {
-        const { status, stderr } = await runCli(folder, ...line);
+        const { status, stderr } = await runHere(folder, ...line);
         assert.equal(status, 2, `${line.join(" ")}: ${stderr}`);
         assert.match(stderr, new RegExp(name), `${field} ${stderr}`);
       }

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { compareTensors } from "../../../artifacts/compare_tensors.ts";
 import { unpackEmbeddings } from "../../../artifacts/embeddings.ts";
 import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
 import type { Tensor } from "../../../artifacts/tensor.ts";
@@ -195,23 +194,6 @@ Deno.test("streamed weights support it, and an interrupted run resumes to the sa
     assert.equal((await run({})).get("rest.latents")!.id, id);
     await assert.rejects(run({ controlnetScale: 2 }), /control must be .*allowChanges/);
   }
-});
-
-Deno.test("large pictures in int8 follow it with streamed weights as with weights that stay", async () => {
-  // Scores of attention are integers within the branches that perturbed attention and the ControlNet add.
-  const request = { controlnet: CONTROL, pagScale: 2, height: 512, width: 512, steps: 2 };
-  const exact = await denoise(request);
-  const int8 = { ...request, precision: { denoise: "int8" } } as const;
-  const [stay, stream] = await Promise.all((["stage", "stream"] as const).map((denoising) => {
-    return denoise(int8, { residency: { denoise: denoising }, store: new MemoryStore() });
-  }));
-  assert.equal(stream!.id, stay!.id);
-  const [expected, actual] = [exact, stay!].map(({ artifact }) => {
-    return artifact.tensors["latents"]!.data as Float32Array;
-  });
-  const { relativeError } = compareTensors(expected!, actual!);
-  // The model is 48 channels wide, and both kinds of guidance amplify the error. It was 0.052.
-  assert(relativeError > 0 && relativeError < 0.08, `off by ${relativeError}`);
 });
 
 Deno.test("a ControlNet that does not fit is refused before anything runs", async () => {
