@@ -308,7 +308,7 @@ export class GraphBuilder {
   }
 
   /** Casts values to another type. */
-  cast(x: Value, dtype: ComputeType): Value {
+  cast(x: Value, dtype: DType): Value {
     return this.op("Cast", [x], { to: BigInt(DATA_TYPES[dtype]) });
   }
 
@@ -337,9 +337,9 @@ export class GraphBuilder {
     return this.#node("Split", [x], { axis: BigInt(axis), num_outputs: BigInt(parts) }, "", parts);
   }
 
-  /** Returns the indices of the largest values of a vector, int64 [count], unsorted. */
-  largest(x: Value, count: number): Value {
-    return this.#node("TopK", [x, this.int64s([count])], { axis: 0n, sorted: 0n }, "", 2)[1]!;
+  /** Returns the largest values of a vector, in descending order, and their indices, int64 [count]. */
+  largest(x: Value, count: number): Value[] {
+    return this.#node("TopK", [x, this.int64s([count])], { axis: 0n }, "", 2);
   }
 
   /** Concatenates values along an axis. */

@@ -5,7 +5,7 @@
  * one scale per row, computed in each run.
  *
  * A few input channels of transformers are tens of times as large as all others. A scale that covers them
- * leaves little precision for the rest. The largest channels of the input are therefore 0 in the integer
+ * leaves little precision for the rest. Channels of the input that stand out are therefore 0 in the integer
  * product, and a float32 product with few columns adds them and the bias. Source: Dettmers et al.,
  * "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale" (https://arxiv.org/abs/2208.07339),
  * section 3.2.
@@ -19,12 +19,17 @@ import type { ColumnLocation } from "../checkpoint/weights.ts";
 import { byteProductProbe } from "./byte_product_probe.ts";
 import { byteScales, sampledRows, toBytes, zeroPoint } from "./byte_values.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
-import type { ScanInput } from "./graph_parts.ts";
+import type { Dimension, ScanInput } from "./graph_parts.ts";
 
-/** Maximum number of outlier channels: as many as fill a row of small vector products. */
+/** Maximum number of outlier channels. */
 const MOST_OUTLIERS = 32;
 /** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;
+/**
+ * An outlier is more than this many times as large as the largest channel that is never one. A smaller channel
+ * costs less precision in the integer product than time in the float32 product.
+ */
+const OUTLIER_RATIO = 1.25;
 /** Approximate number of a picture's rows that are sampled to find the outlier channels. */
 const SAMPLED_ROWS = 128;
 /** Approximate number of rows sampled in each part of a picture, if its share of them is smaller. */
@@ -151,8 +156,11 @@ export function integerRowsInParts(
   parts: Value,
 ): IntegerRowsInParts {
   const { integers, scales, rest, outliers } = integerRows(g, x, inputs);
-  const inParts = (value: Value, dtype: DType, columns: number, rows = "part_rows"): ScanInput => ({
-    value: g.reshape(value, g.concat([parts, g.int64s([-1, columns])], 0)),
+  const inParts = (value: Value, dtype: DType, columns: Dimension, rows = "part_rows"): ScanInput => ({
+    value: g.reshape(
+      value,
+      g.concat([parts, g.int64s([-1]), g.op("Shape", [value], { start: 1n })], 0),
+    ),
     dtype,
     dims: [rows, columns],
   });
@@ -162,7 +170,7 @@ export function integerRowsInParts(
       inParts(scales, "float32", 1),
       // If both numbers of rows had one name, ONNX Runtime would fuse the product of these columns and the sum
       // that integerProduct() adds it to into a Gemm, which copies on one thread.
-      inParts(rest, "float32", outlierCount(inputs) + 1, "rest_rows"),
+      inParts(rest, "float32", "rest_columns", "rest_rows"),
     ],
     assign(part, slices) {
       for (const [index, name] of ["integers", "scales", "rest"].entries()) {
@@ -181,12 +189,11 @@ function integerRows(
   { zero, parts }: { readonly zero?: number | undefined; readonly parts?: Value | undefined } = {},
 ): IntegerRows {
   const shared = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
-  const count = outlierCount(inputs);
-  const outliers = shared("outliers", () => g.largest(channelSizes(g, x, parts), count));
+  const outliers = shared("outliers", () => largeChannels(g, channelSizes(g, x, parts), inputs));
   const others = () =>
     shared("others", () => {
       const ones = g.shared(`ones:${inputs}`, () => filled(g, [inputs], 1));
-      const zeros = g.shared(`zeros:${count}`, () => filled(g, [count], 0));
+      const zeros = g.op("Expand", [g.scalar(0), g.op("Shape", [outliers])]);
       // Products with 0 and 1 are a pass over the rows, but it takes less time than scattering zeros into them.
       return g.mul(x, g.op("ScatterElements", [ones, outliers, zeros]));
     });
@@ -194,7 +201,7 @@ function integerRows(
   const integers = shared("integers", () => toBytes(g, others(), scales, "uint8", zero));
   const rest = shared("rest", () => {
     const rows = g.op("Shape", [x], { start: 0n, end: 1n });
-    const columns = g.op("Expand", [outliers, g.concat([rows, g.int64s([count])], 0)]);
+    const columns = g.op("Expand", [outliers, g.concat([rows, g.op("Shape", [outliers])], 0)]);
     // Gather along the last axis copies each element by itself, on one thread.
     const large = g.op("GatherElements", [x, columns], { axis: 1n });
     return g.concat([large, g.op("Expand", [g.scalar(1), g.op("Shape", [scales])])], 1);
@@ -202,8 +209,15 @@ function integerRows(
   return { integers, scales, outliers, rest };
 }
 
-function outlierCount(inputs: number): number {
-  return Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
+/** Returns the indices of the outlier channels, at least one, int64 [outliers]. */
+function largeChannels(g: GraphBuilder, sizes: Value, inputs: number): Value {
+  const most = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
+  const [largest, indices] = g.largest(sizes, most + 1) as [Value, Value];
+  const bounds = (from: number, to: number): Value[] => [g.int64s([from]), g.int64s([to])];
+  const limit = g.mul(g.op("Slice", [largest, ...bounds(most, most + 1)]), g.scalar(OUTLIER_RATIO));
+  const isLarge = g.op("Greater", [g.op("Slice", [largest, ...bounds(0, most)]), limit]);
+  const count = g.op("ReduceSum", [g.cast(isLarge, "int64"), g.int64s([0])]);
+  return g.op("Slice", [indices, g.int64s([0]), g.op("Max", [count, g.int64s([1])])]);
 }
 
 /** Computes the largest magnitude of each channel, [in], over a sample of the rows. */
