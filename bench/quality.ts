@@ -1,7 +1,7 @@
 /**
  * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD over its prompts
- * against those of `--base` (float32 in 8 steps by default), and which pictures are nearest to a drawing of
- * something other than what their prompt names. Each argument is a part of a request, added to the base.
+ * against those of `--base` (float32 in 8 steps by default), how many have at least 35 dB, and which are nearest
+ * to a drawing of something other than what their prompt names. Each argument is a part of a request, added to the base.
  * `--times` also measures the processor time of denoising some prompts, in turn, as a fraction of the base's.
  *
  *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] [--base '{"steps":20}'] \
@@ -74,9 +74,13 @@ for (const [index, text] of positionals.entries()) {
     const values = pictures.map((picture, index) => measure(exact[index]!, picture));
     return `median ${median(values).toFixed(digits)}, least ${Math.min(...values).toFixed(digits)}`;
   };
+  const good = pictures.filter((picture, index) => psnr(exact[index]!, picture) >= 35).length;
   const wrong = await misnamed(pictures.map((picture, index) => ({ prompt: prompts[index]!, picture })));
   const time = shares[index]!.length === 0 ? "" : `; time ${median(shares[index]!).toFixed(2)}`;
-  const line = `${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}; GMSD ${told(gmsd, 4)}; ` +
+  const line =
+    `${text}: PSNR ${told(psnr, 1)} dB, ${good} at least 35 dB; SSIM ${told(ssim, 4)}; GMSD ${
+      told(gmsd, 4)
+    }; ` +
     `misnamed: ${wrong.join(", ") || "none"}${time}\n`;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 }
