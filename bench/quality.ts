@@ -1,8 +1,9 @@
 /**
  * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD over its prompts
- * against those of `--base` (float32 in 8 steps by default), how many have at least 35 dB, and which are nearest
- * to a drawing of something other than what their prompt names. Each argument is a part of a request, added to the base.
- * `--times` also measures the processor time of denoising some prompts, in turn, as a fraction of the base's.
+ * against those of `--base` (float32 in 8 steps by default), how many have at least 35 dB, and which are
+ * nearest to a drawing of something other than what their prompt names. Each argument is a part of a request,
+ * added to the base. `--times` also measures the processor time of denoising some prompts, in turn, as a
+ * fraction of the base's.
  *
  *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] [--base '{"steps":20}'] \
  *         '{"precision":{"*":"int8"}}' '{"stepCache":0.1}'

@@ -338,8 +338,9 @@ export class GraphBuilder {
   }
 
   /** Returns the largest values of a vector, in descending order, and their indices, int64 [count]. */
-  largest(x: Value, count: number): Value[] {
-    return this.#node("TopK", [x, this.int64s([count])], { axis: 0n }, "", 2);
+  largest(x: Value, count: number): { readonly values: Value; readonly indices: Value } {
+    const [values, indices] = this.#node("TopK", [x, this.int64s([count])], { axis: 0n }, "", 2);
+    return { values: values!, indices: indices! };
   }
 
   /** Concatenates values along an axis. */

@@ -26,8 +26,8 @@ const MOST_OUTLIERS = 32;
 /** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;
 /**
- * An outlier is more than this many times as large as the largest channel that is never one. A smaller channel
- * costs less precision in the integer product than time in the float32 product.
+ * An outlier is more than this many times as large as the largest channel after the most outliers. A smaller
+ * channel costs less precision in the integer product than time in the float32 product.
  */
 const OUTLIER_RATIO = 1.25;
 /** Approximate number of a picture's rows that are sampled to find the outlier channels. */
@@ -212,10 +212,9 @@ function integerRows(
 /** Returns the indices of the outlier channels, at least one, int64 [outliers]. */
 function largeChannels(g: GraphBuilder, sizes: Value, inputs: number): Value {
   const most = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
-  const [largest, indices] = g.largest(sizes, most + 1) as [Value, Value];
-  const bounds = (from: number, to: number): Value[] => [g.int64s([from]), g.int64s([to])];
-  const limit = g.mul(g.op("Slice", [largest, ...bounds(most, most + 1)]), g.scalar(OUTLIER_RATIO));
-  const isLarge = g.op("Greater", [g.op("Slice", [largest, ...bounds(0, most)]), limit]);
+  const { values, indices } = g.largest(sizes, most + 1);
+  const ordinary = g.op("Slice", [values, g.int64s([most]), g.int64s([most + 1])]);
+  const isLarge = g.op("Greater", [values, g.mul(ordinary, g.scalar(OUTLIER_RATIO))]);
   const count = g.op("ReduceSum", [g.cast(isLarge, "int64"), g.int64s([0])]);
   return g.op("Slice", [indices, g.int64s([0]), g.op("Max", [count, g.int64s([1])])]);
 }
