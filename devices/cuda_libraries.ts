@@ -164,7 +164,7 @@ export function deviceAdvice(device: string): string[] {
   if (device === "cuda") return cudaAdvice(onnxRuntimeFolder());
   if (device !== "webgpu" || loads(VULKAN_LOADER)) return [];
   return [
-    "The Vulkan loader is missing: apt install libvulkan1 (Debian, Ubuntu), dnf install vulkan-loader (Fedora)",
+    "Install it with apt install libvulkan1 (Debian, Ubuntu) or dnf install vulkan-loader (Fedora)",
   ];
 }
 

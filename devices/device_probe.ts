@@ -26,6 +26,8 @@ export interface DeviceFacts {
   readonly float16?: number | undefined;
   /** Why the device cannot run. */
   readonly reason?: string;
+  /** What to do about it, if that is known. */
+  readonly advice?: string;
 }
 
 /** Relative errors above these are not rounding: the driver computes something else. */
@@ -57,9 +59,14 @@ export async function probeDevice(runtime: Runtime, reference: Runtime): Promise
     const float16 = await error("float16").catch(() => undefined);
     return { device, float32, float16 };
   } catch (cause) {
-    if (cause instanceof DeviceError) return { device, reason: cause.reason };
+    if (cause instanceof DeviceError) return missingFacts(device, cause);
     return { device, reason: cause instanceof Error ? cause.message : String(cause) };
   }
+}
+
+/** Returns the facts of a device that an error says is missing. */
+export function missingFacts(device: string, { reason, advice }: DeviceError): DeviceFacts {
+  return { device, reason, ...(advice === undefined ? {} : { advice }) };
 }
 
 /** Computes a product, and attention to rows that are the same everywhere. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type DeviceFacts, LARGEST_ERRORS, probeDevice } from "./device_probe.ts";
+import { type DeviceFacts, LARGEST_ERRORS, missingFacts, probeDevice } from "./device_probe.ts";
 import { type Device, DeviceError, DEVICES, deviceTraits } from "../runtime/device.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 
@@ -14,7 +14,7 @@ export async function localDevice(device: Device): Promise<DeviceFacts> {
   try {
     runtime = new OnnxRuntimeNode({ device });
   } catch (error) {
-    if (error instanceof DeviceError) return { device, reason: error.reason };
+    if (error instanceof DeviceError) return missingFacts(device, error);
     throw error;
   }
   return await probeDevice(runtime, new OnnxRuntimeNode({ threads: 1 }));
@@ -39,13 +39,11 @@ export async function requireDevice(
   needs: { readonly float16?: boolean } = {},
 ): Promise<void> {
   if (device === "cpu") return;
-  const { float32, float16, reason = "" } = await localDevice(device);
+  const { float32, float16, reason = "", advice } = await localDevice(device);
   if (float32 === undefined) {
     const others = (await localDevices()).filter((facts) => facts.float32 !== undefined);
-    throw new DeviceError(
-      device,
-      `${reason}: devices here are ${others.map((facts) => facts.device).join(", ")}`,
-    );
+    const here = `devices here are ${others.map((facts) => facts.device).join(", ")}`;
+    throw new DeviceError(device, reason, { advice: advice === undefined ? here : `${advice}: ${here}` });
   }
   if (needs.float16 && float16 === undefined) {
     throw new DeviceError(device, "this GPU has no float16: choose float32, int8 or int4");

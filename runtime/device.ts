@@ -81,32 +81,54 @@ export class DeviceError extends PixstageError<"device_unavailable"> {
   override name = "DeviceError";
   /** Why the device cannot run. */
   readonly reason: string;
+  /** What to do about it, if that is known. */
+  readonly advice: string | undefined;
 
   /**
    * @param device The device.
    * @param reason Why it cannot run.
-   * @param options The underlying error.
+   * @param options What to do about it, and the underlying error.
    */
-  constructor(device: string, reason: string, options?: ErrorOptions) {
-    super("device_unavailable", `Cannot run on ${device} because ${reason}`, {
+  constructor(
+    device: string,
+    reason: string,
+    { advice, ...options }: ErrorOptions & { readonly advice?: string | undefined } = {},
+  ) {
+    const told = advice === undefined ? reason : `${reason}: ${advice}`;
+    super("device_unavailable", `Cannot run on ${device} because ${told}`, {
       ...options,
-      details: { field: "device", device, reason },
+      details: { field: "device", device, reason: told },
     });
     this.reason = reason;
+    this.advice = advice;
   }
+}
+
+/** Why a device is missing. */
+export interface MissingDevice {
+  /** The reason. */
+  readonly reason: string;
+  /** What to do about it, if that is known. */
+  readonly advice?: string;
 }
 
 /** The library through which WebGPU finds GPUs on Linux. */
 export const VULKAN_LOADER = "libvulkan.so.1";
 
+/** WebGPU without that library. */
+export const MISSING_VULKAN: MissingDevice = {
+  reason: "the Vulkan loader is not installed",
+  advice: "`deno task devices` says how to install it",
+};
+
 const MISSING_CUDA = {
   says: /Failed to load (shared )?library|backend not found/,
-  reason: "ONNX Runtime's CUDA libraries, or NVIDIA's CUDA and cuDNN, are not installed: " +
-    "`deno task devices` says how to install them",
+  reason: "ONNX Runtime's CUDA libraries, or NVIDIA's CUDA and cuDNN, are not installed",
+  advice: "`deno task devices` says how to install them",
 };
 
 /** ONNX Runtime's message for a missing device, and its meaning. */
-const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reason: string } | undefined>> = {
+const MISSING: Readonly<Record<Provider, MissingDevice & { readonly says: RegExp } | undefined>> = {
   cpu: undefined,
   webgpu: {
     says: /Failed to get a WebGPU (adapter|device)|backend not found/,
@@ -122,11 +144,14 @@ const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reaso
  * @param device The device.
  * @param message The message.
  */
-export function missingReason(device: Device, message: string): string | undefined {
+export function missingDevice(device: Device, message: string): MissingDevice | undefined {
   const { provider, index } = providerOf(device);
   if (index !== undefined && /invalid device ordinal/i.test(message)) {
-    return `this machine has no NVIDIA GPU number ${index}: nvidia-smi -L lists them, from 0`;
+    return {
+      reason: `this machine has no NVIDIA GPU number ${index}`,
+      advice: "nvidia-smi -L lists them, from 0",
+    };
   }
   const known = MISSING[provider];
-  return known?.says.test(message) ? known.reason : undefined;
+  return known?.says.test(message) ? known : undefined;
 }

@@ -17,7 +17,8 @@ import {
   type Device,
   DeviceError,
   deviceTraits,
-  missingReason,
+  MISSING_VULKAN,
+  missingDevice,
   providerOf,
   VULKAN_LOADER,
 } from "./device.ts";
@@ -35,8 +36,6 @@ export type { Device };
 
 /** The version of the native library. */
 export const LIBRARY_VERSION: string = env.versions.node ?? env.versions.common;
-
-const MISSING_VULKAN = "the Vulkan loader is not installed: `deno task devices` says how to install it";
 
 /** Growth of the process after which memory is released, which takes about 20 ms. */
 const GROWTH_BYTES = 16e6;
@@ -137,7 +136,7 @@ export class OnnxRuntimeNode implements Runtime {
     options.signal?.throwIfAborted();
     // The library would print on standard error that it cannot load Vulkan, with a place in its own code.
     if (this.device === "webgpu" && platform === "linux" && !loads(VULKAN_LOADER)) {
-      throw new DeviceError(this.device, MISSING_VULKAN);
+      throw new DeviceError(this.device, MISSING_VULKAN.reason, { advice: MISSING_VULKAN.advice });
     }
     const create = () => this.#create(graph, options);
     return options.keep ? await this.#kept.open(graph, create) : await create();
@@ -158,8 +157,8 @@ export class OnnxRuntimeNode implements Runtime {
       const overflows = await this.#overflows(graph.byteProductProbe);
       session = await InferenceSession.create(graph.bytes, this.#sessionOptions(graph, options, overflows));
     } catch (cause) {
-      const missing = missingReason(this.device, reason(cause));
-      if (missing !== undefined) throw new DeviceError(this.device, missing, { cause });
+      const missing = missingDevice(this.device, reason(cause));
+      if (missing) throw new DeviceError(this.device, missing.reason, { advice: missing.advice, cause });
       throw new OnnxRuntimeError(`Cannot open graph ${graph.name} on ${this.device}: ${reason(cause)}`, {
         cause,
       });

@@ -52,8 +52,11 @@ Deno.test({
         const { stderr } = await runCli(folder, "gen", "a car", "-m", TINY, "--device", device);
         assert.match(stderr, /^error: --device: Cannot run on [^\n]+: devices here are cpu\n$/);
       }
-      const { stderr } = await runCli(folder, "devices");
+      const { stdout, stderr } = await runCli(folder, "devices");
       assert.equal(stderr, "");
+      // The command does not refer to itself.
+      assert.match(stdout, /: the Vulkan loader is not installed\n +Install it with apt install libvulkan1 /);
+      assert.doesNotMatch(stdout, /says how to install/);
     });
   },
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fc } from "../random.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
-import { deviceSchema, deviceTraits, missingReason, providerOf } from "../../runtime/device.ts";
+import { deviceSchema, deviceTraits, missingDevice, providerOf } from "../../runtime/device.ts";
 
 Deno.test("a device is a provider or one of several NVIDIA GPUs", () => {
   assert.equal(deviceSchema.parse("cuda:01"), "cuda:1");
@@ -35,8 +35,8 @@ Deno.test("a device is a provider or one of several NVIDIA GPUs", () => {
 
 Deno.test("the error for a missing GPU contains its number", () => {
   const message = "CUDA failure 101: invalid device ordinal ; GPU=7 ; hostname=box";
-  assert.match(missingReason("cuda:7", message)!, /no NVIDIA GPU number 7/);
-  assert.equal(missingReason("cpu", message), undefined);
+  assert.match(missingDevice("cuda:7", message)!.reason, /no NVIDIA GPU number 7/);
+  assert.equal(missingDevice("cpu", message), undefined);
 });
 
 Deno.test("a process computes products on CUDA in float32 or TF32, but not both", () => {
