@@ -77,11 +77,12 @@ for (const [index, text] of positionals.entries()) {
   };
   const good = pictures.filter((picture, index) => psnr(exact[index]!, picture) >= 35).length;
   const wrong = await misnamed(pictures.map((picture, index) => ({ prompt: prompts[index]!, picture })));
-  const time = shares[index]!.length === 0 ? "" : `; time ${median(shares[index]!).toFixed(2)}`;
-  const line =
-    `${text}: PSNR ${told(psnr, 1)} dB, ${good} at least 35 dB; SSIM ${told(ssim, 4)}; GMSD ${
-      told(gmsd, 4)
-    }; ` +
-    `misnamed: ${wrong.join(", ") || "none"}${time}\n`;
-  Deno.stdout.writeSync(new TextEncoder().encode(line));
+  const parts = [
+    `${text}: PSNR ${told(psnr, 1)} dB, ${good} at least 35 dB`,
+    `SSIM ${told(ssim, 4)}`,
+    `GMSD ${told(gmsd, 4)}`,
+    `misnamed: ${wrong.join(", ") || "none"}`,
+    ...(shares[index]!.length === 0 ? [] : [`time ${median(shares[index]!).toFixed(2)}`]),
+  ];
+  Deno.stdout.writeSync(new TextEncoder().encode(`${parts.join("; ")}\n`));
 }

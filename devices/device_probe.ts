@@ -27,7 +27,7 @@ export interface DeviceFacts {
   /** Why the device cannot run. */
   readonly reason?: string;
   /** What to do about it, if that is known. */
-  readonly advice?: string;
+  readonly advice?: string | undefined;
 }
 
 /** Relative errors above these are not rounding: the driver computes something else. */
@@ -59,14 +59,9 @@ export async function probeDevice(runtime: Runtime, reference: Runtime): Promise
     const float16 = await error("float16").catch(() => undefined);
     return { device, float32, float16 };
   } catch (cause) {
-    if (cause instanceof DeviceError) return missingFacts(device, cause);
+    if (cause instanceof DeviceError) return { device, reason: cause.reason, advice: cause.advice };
     return { device, reason: cause instanceof Error ? cause.message : String(cause) };
   }
-}
-
-/** Returns the facts of a device that an error says is missing. */
-export function missingFacts(device: string, { reason, advice }: DeviceError): DeviceFacts {
-  return { device, reason, ...(advice === undefined ? {} : { advice }) };
 }
 
 /** Computes a product, and attention to rows that are the same everywhere. */

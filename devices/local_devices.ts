@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type DeviceFacts, LARGEST_ERRORS, missingFacts, probeDevice } from "./device_probe.ts";
+import { type DeviceFacts, LARGEST_ERRORS, probeDevice } from "./device_probe.ts";
 import { type Device, DeviceError, DEVICES, deviceTraits } from "../runtime/device.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 
@@ -14,7 +14,7 @@ export async function localDevice(device: Device): Promise<DeviceFacts> {
   try {
     runtime = new OnnxRuntimeNode({ device });
   } catch (error) {
-    if (error instanceof DeviceError) return missingFacts(device, error);
+    if (error instanceof DeviceError) return { device, reason: error.reason, advice: error.advice };
     throw error;
   }
   return await probeDevice(runtime, new OnnxRuntimeNode({ threads: 1 }));

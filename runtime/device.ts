@@ -97,7 +97,7 @@ export class DeviceError extends PixstageError<"device_unavailable"> {
     const told = advice === undefined ? reason : `${reason}: ${advice}`;
     super("device_unavailable", `Cannot run on ${device} because ${told}`, {
       ...options,
-      details: { field: "device", device, reason: told },
+      details: { field: "device", device, reason, ...(advice === undefined ? {} : { advice }) },
     });
     this.reason = reason;
     this.advice = advice;
@@ -139,7 +139,7 @@ const MISSING: Readonly<Record<Provider, MissingDevice & { readonly says: RegExp
 };
 
 /**
- * Returns why a device is missing, if a message of ONNX Runtime says so.
+ * Returns why a device is missing and what to do about it, if a message of ONNX Runtime says so.
  *
  * @param device The device.
  * @param message The message.

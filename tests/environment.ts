@@ -1,6 +1,6 @@
 /**
- * Environment variables of a test. All files of tests share one process, so a test gives each variable its
- * former value back.
+ * Environment variables of tests. All files of tests share one process, so a test, or a file when it unloads,
+ * gives each variable its former value back.
  *
  * @module
  */

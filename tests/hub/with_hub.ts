@@ -11,12 +11,13 @@ import type { HubModelOptions } from "../../hub/hub_model.ts";
 import { LocalModels, type LocalModelsOptions, resolveModel } from "../../hub/local_models.ts";
 import { loneComponent } from "../../models/checkpoint/component.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../../models/checkpoint/model_index.ts";
+import { withVariables } from "../environment.ts";
 import { tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { commitOf, hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";
 
 // A developer's token must not be used.
-Deno.env.delete("HF_TOKEN");
-Deno.env.set("HF_TOKEN_PATH", "/dev/null");
+const variables = withVariables({ HF_TOKEN: undefined, HF_TOKEN_PATH: "/dev/null" });
+globalThis.addEventListener("unload", () => variables[Symbol.dispose]());
 
 /** The hub's default model. */
 export const MODEL = "org/tiny";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { withVariables } from "../environment.ts";
+import { withFolder } from "../models/checkpoint/copies.ts";
 import { type Serving, serving } from "./serving.ts";
 
 const REQUEST = { model: "tiny", prompt: "cute cat", size: "64x64", steps: 2, seed: 1 };
@@ -12,18 +13,18 @@ async function picture(server: Serving, fields: object = {}): Promise<string> {
 }
 
 Deno.test("picture requests have the server's precision unless they name one", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
-  // The servers' processes inherit it.
-  using _variables = withVariables({ PIXSTAGE_QUANTIZED: folder });
-  await using plain = await serving();
-  await using quantized = await serving({ precision: { denoise: "int8" } });
-  const exact = await picture(plain);
-  const small = await picture(quantized);
-  assert.notEqual(small, exact);
-  assert.equal(await picture(quantized, { precision: "float32" }), exact);
-  // A request's precision applies to all stages.
-  assert.notEqual(await picture(plain, { precision: "int8" }), small);
-  await Deno.remove(folder, { recursive: true });
+  await withFolder(async (folder) => {
+    // The servers' processes inherit it.
+    using _variables = withVariables({ PIXSTAGE_QUANTIZED: folder });
+    await using plain = await serving();
+    await using quantized = await serving({ precision: { denoise: "int8" } });
+    const exact = await picture(plain);
+    const small = await picture(quantized);
+    assert.notEqual(small, exact);
+    assert.equal(await picture(quantized, { precision: "float32" }), exact);
+    // A request's precision applies to all stages.
+    assert.notEqual(await picture(plain, { precision: "int8" }), small);
+  });
 });
 
 Deno.test("a job of a picture request has the server's precision", async () => {

@@ -18,6 +18,7 @@ import { StageRegistry } from "../../../stages/registry.ts";
 import { withFolder } from "../../artifacts/store/samples.ts";
 import { exitStatus, toPixstageError } from "../../../errors/foreign_error.ts";
 import { PixstageError } from "../../../errors/pixstage_error.ts";
+import { withVariables } from "../../environment.ts";
 import { inOwnProcess } from "../../own_process.ts";
 import { noModels, noRuntime } from "../toy_stages.ts";
 import { FAILURES, numberOf } from "./toy_plugin.ts";
@@ -69,12 +70,9 @@ function isAlive(pid: number): boolean {
 
 // A separate folder keeps the files of other programs out of this test.
 const temporary = await Deno.makeTempDir({ prefix: "pixstage-test-" });
-const usual = Deno.env.get("TMPDIR");
-Deno.env.set("TMPDIR", temporary);
+const variables = withVariables({ TMPDIR: temporary });
 globalThis.addEventListener("unload", () => {
-  // The tests of other files run in the same process.
-  if (usual === undefined) Deno.env.delete("TMPDIR");
-  else Deno.env.set("TMPDIR", usual);
+  variables[Symbol.dispose]();
   Deno.removeSync(temporary, { recursive: true });
 });
 
