@@ -116,8 +116,8 @@ export interface RuntimeTraits {
   /** Number of threads per operator on a CPU. Absent if it is unknown. */
   readonly threads?: number;
   /**
-   * Whether a CPU multiplies float32 so fast that attention over few rows takes less time in float32 than in
-   * bytes.
+   * Whether a CPU multiplies float32 so fast that making bytes of attention weights takes more time than their
+   * product with the values saves.
    */
   readonly fastFloats?: boolean;
   /** Identifies devices whose results differ in their last digits. Absent for the reference, the CPU. */

@@ -42,13 +42,28 @@ export function attention(
   query: Value,
   key: Value,
   value: Value,
+  options: AttentionOptions,
+): Value {
+  const attended = batchedAttention(g, query, key, value, options);
+  const rows = (options.sequences ?? 1) === 1 ? attended : g.reshape(attended, [1, -1, 0]);
+  return g.op("Squeeze", [rows, g.int64s([0])]);
+}
+
+/**
+ * Computes {@linkcode attention} without merging the sequences: [sequences, query tokens of each, heads · size].
+ */
+export function batchedAttention(
+  g: GraphBuilder,
+  query: Value,
+  key: Value,
+  value: Value,
   { heads, scale, bias, sequences = 1, keyLengths }: AttentionOptions,
 ): Value {
   const batched = [query, key, value].map((rows) => {
     const batch = g.op("Unsqueeze", [rows, g.int64s([0])]);
     return sequences === 1 ? batch : g.reshape(batch, [sequences, -1, 0]);
   });
-  const attended = g.contrib(
+  return g.contrib(
     "MultiHeadAttention",
     bias
       ? [...batched, undefined, keyLengths, bias]
@@ -57,6 +72,4 @@ export function attention(
       : batched,
     { num_heads: BigInt(heads), ...(scale === undefined ? {} : { scale }) },
   );
-  const rows = sequences === 1 ? attended : g.reshape(attended, [1, -1, 0]);
-  return g.op("Squeeze", [rows, g.int64s([0])]);
 }

@@ -18,6 +18,8 @@ const LARGEST_UNSIGNED = 255;
 const UNSIGNED_ZERO = 128;
 /** A slice end beyond the last row. */
 const END = 2 ** 31 - 1;
+/** Approximate number of rows that are averaged for a mean. */
+const MEAN_ROWS = 64;
 /** Smallest scale, for zeros. */
 const LEAST_SCALE = 1e-30;
 
@@ -62,6 +64,11 @@ export function sampledRows(g: GraphBuilder, rows: Value, count: Value): Value {
   return g.op("Slice", [rows, g.int64s([0]), g.int64s([END]), g.int64s([0]), step]);
 }
 
+/** Averages a sample of rows [rows, channels] to [1, channels]. */
+export function sampledMean(g: GraphBuilder, rows: Value): Value {
+  return g.op("ReduceMean", [sampledRows(g, rows, g.int64s([MEAN_ROWS])), g.int64s([0])]);
+}
+
 /** Returns the byte that represents 0; in the middle by default. */
 export function zeroPoint(
   g: GraphBuilder,
@@ -72,4 +79,10 @@ export function zeroPoint(
     ? tensor("uint8", [], Uint8Array.of(zero))
     : tensor("int8", [], Int8Array.of(zero));
   return g.shared(`zero point:${dtype}:${zero}`, () => g.constant(value));
+}
+
+/** Appends values to the end of each axis, if there is anything to append; zeros by default. */
+export function padded(g: GraphBuilder, x: Value, ends: readonly number[], value?: Value): Value {
+  if (ends.every((end) => end === 0)) return x;
+  return g.op("Pad", [x, g.int64s([...ends.map(() => 0), ...ends]), value]);
 }

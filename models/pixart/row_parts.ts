@@ -7,19 +7,18 @@
  * @module
  */
 
+import type { AttentionWeights } from "../onnx/attended_values.ts";
+
 /** Wanted number of rows of a part of a feed-forward layer. Making bytes takes many passes over its rows. */
 const ROWS = { floats: 512, bytes: 256 };
 /** Fewer rows make products slow. */
 const LEAST_ROWS = 256;
-/** Wanted number of a head's scores that are computed at a time. */
+/** Wanted number of a head's scores that are computed at a time, if all products of attention are of bytes. */
 const SCORES = 512 * 1024;
+/** Wanted number of queries of a head that are processed at a time, if only scores are products of bytes. */
+const QUERIES = 256;
 /** Fewer queries make products slow. */
 const LEAST_QUERIES = 64;
-/**
- * With fewer rows, attention is faster in float32 than in bytes on processors that multiply float32 fast. With
- * more, it takes as long, and bytes need less memory.
- */
-const FAST_FLOAT_ROWS = 2048;
 /**
  * With more threads, each has few rows of a part, and waiting for each other costs more than the cache saves.
  * It does with 16 threads, and does not with 2.
@@ -44,16 +43,17 @@ export function rowParts(rows: number, threads: number, multiplies: "floats" | "
  * @param rows Number of rows.
  * @param heads Number of heads.
  * @param threads Number of threads per operator.
- * @param fastFloats Whether the processor multiplies float32 fast.
+ * @param weights Type of the attention weights.
  */
 export function scoreParts(
   rows: number,
   heads: number,
   threads: number,
-  fastFloats: boolean,
+  weights: AttentionWeights,
 ): [groups: number, parts: number] {
-  if (rowParts(rows, threads, "bytes") === 1 || fastFloats && rows < FAST_FLOAT_ROWS) return [0, 0];
-  return [equalParts(heads, Math.min(threads, heads), 1), equalParts(rows, SCORES / rows, LEAST_QUERIES)];
+  if (rowParts(rows, threads, "bytes") === 1) return [0, 0];
+  const queries = weights === "bytes" ? SCORES / rows : QUERIES;
+  return [equalParts(heads, Math.min(threads, heads), 1), equalParts(rows, queries, LEAST_QUERIES)];
 }
 
 /** Returns the number of equal parts of at least `least` whose size is nearest to the wanted one. */

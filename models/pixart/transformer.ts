@@ -17,6 +17,7 @@ import { feedForward } from "./feed_forward.ts";
 import { float16Block, type Float16BlockOptions } from "./float16_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
+import type { AttentionWeights } from "../onnx/attended_values.ts";
 import { attention } from "../onnx/attention.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { integerAttention } from "../onnx/integer_attention.ts";
@@ -66,7 +67,7 @@ export function pixartTextGraph(
  * - Each block's keys and values, or the projected {@linkcode TEXT}: [tokens, width] per branch. If the
  *   residual stream is float16, one tensor [branches, tokens, width] with its {@linkcode TEXT_LENGTHS}
  *   instead.
- * - {@linkcode ROW_PARTS}, if rows are split, and {@linkcode SCORE_PARTS}, if scores are integers.
+ * - {@linkcode ROW_PARTS}, if rows are split, and {@linkcode SCORE_PARTS}, if weights are bytes that are multiplied with bytes.
  * - {@linkcode PERTURBED}, if there are perturbable self-attentions.
  */
 export function pixartStepSegments(
@@ -154,6 +155,7 @@ export class PixArtLayers {
   readonly #shortText: boolean;
   readonly #splitsRows: boolean;
   readonly #multipliesBytes: boolean;
+  readonly #attentionWeights: AttentionWeights | undefined;
   readonly #perturbable: readonly string[];
 
   /**
@@ -173,6 +175,7 @@ export class PixArtLayers {
     this.#shortText = options.shortText ?? false;
     this.#splitsRows = options.splitsRows ?? false;
     this.#multipliesBytes = options.multipliesBytes ?? false;
+    this.#attentionWeights = options.attentionWeights;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = graph;
@@ -356,22 +359,17 @@ export class PixArtLayers {
     return parts && g.shared("many rows", () => g.op("Greater", [parts, g.int64s([1])]));
   }
 
-  /** Lets rows attend to all rows of their guidance branch, in float32 or in bytes. */
+  /** Lets rows attend to all rows of their guidance branch, with scores from float32 or from bytes. */
   #attendToSelf(query: Value, key: Value, value: Value): Value {
     const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
     const g = this.graph;
-    const exact = () => attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
-    if (!this.#multipliesBytes) return exact();
+    if (!this.#multipliesBytes) {
+      return attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
+    }
     const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
-    const inBytes = g.shared(
-      "scores in bytes",
-      () => g.op("Greater", [g.op("ReduceMin", [counts]), g.int64s([0])]),
-    );
-    const integer = () => {
-      const [groups, parts] = g.split(counts, 0, [1, 1]) as [Value, Value];
-      return integerAttention(g, query, key, value, { heads, size, groups, parts });
-    };
-    return g.choose(inBytes, integer, exact, this.computeType, ["tokens", this.width]);
+    const [groups, parts] = g.split(counts, 0, [1, 1]) as [Value, Value];
+    const weights = this.#attentionWeights;
+    return integerAttention(g, query, key, value, { heads, size, groups, parts, weights });
   }
 
   /**

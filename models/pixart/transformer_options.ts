@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { AttentionWeights } from "../onnx/attended_values.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import type { SegmentOptions } from "../segments.ts";
 
@@ -54,13 +55,19 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly splitsRows?: boolean | undefined;
   /**
-   * Whether the weights of the blocks are bytes that a CPU multiplies with bytes. Self-attention then does so
-   * too where that is faster, part by part, and gates are folded into layers. Requires `splitsRows`. Graphs
+   * Whether the weights of the blocks are bytes that a CPU multiplies with bytes. Self-attention then computes
+   * its scores from bytes where that is faster, part by part, and gates are folded into layers. Requires `splitsRows`. Graphs
    * have an input {@linkcode SCORE_PARTS}.
    *
    * @default {false}
    */
   readonly multipliesBytes?: boolean | undefined;
+  /**
+   * Type of the weights of self-attention whose scores are products of bytes.
+   *
+   * @default {"bytes"}
+   */
+  readonly attentionWeights?: AttentionWeights | undefined;
   /**
    * Names of the self-attentions that a prediction can perturb. If there are any, graphs have an input
    * {@linkcode PERTURBED}.

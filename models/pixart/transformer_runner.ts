@@ -35,6 +35,7 @@ import {
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 import { rowParts, scoreParts } from "./row_parts.ts";
 import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
+import type { AttentionWeights } from "../onnx/attended_values.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
@@ -119,7 +120,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #splitsRows: boolean;
   readonly #multipliesBytes: boolean;
   readonly #threads: number;
-  readonly #fastFloats: boolean;
+  readonly #attentionWeights: AttentionWeights;
   readonly #perturbs: boolean;
   /** Whether the graph contains a ControlNet. */
   readonly #containsControl: boolean;
@@ -139,7 +140,7 @@ export class PixArtTransformer implements AsyncDisposable {
       splitsRows,
       multipliesBytes,
       threads,
-      fastFloats,
+      attentionWeights,
       perturbs,
       containsControl,
     }: {
@@ -149,7 +150,7 @@ export class PixArtTransformer implements AsyncDisposable {
       readonly splitsRows: boolean;
       readonly multipliesBytes: boolean;
       readonly threads: number;
-      readonly fastFloats: boolean;
+      readonly attentionWeights: AttentionWeights;
       readonly perturbs: boolean;
       readonly containsControl: boolean;
     },
@@ -163,7 +164,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#splitsRows = splitsRows;
     this.#multipliesBytes = multipliesBytes;
     this.#threads = threads;
-    this.#fastFloats = fastFloats;
+    this.#attentionWeights = attentionWeights;
     this.#perturbs = perturbs;
     this.#containsControl = containsControl;
   }
@@ -193,7 +194,8 @@ export class PixArtTransformer implements AsyncDisposable {
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const { weightType = "float32", guidanceBranches = 1, perturbable = [], control, stepCache } = options;
-    const { hostMemory, float16, transposesWeights, threads = 1, fastFloats = false } = runtime.traits;
+    const { hostMemory, float16, transposesWeights, threads = 1, fastFloats } = runtime.traits;
+    const attentionWeights: AttentionWeights = fastFloats ? "float32" : "bytes";
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
     const textGraphs = [
@@ -218,6 +220,7 @@ export class PixArtTransformer implements AsyncDisposable {
         transposesWeights,
         splitsRows: hostMemory,
         multipliesBytes,
+        attentionWeights,
         perturbable,
         cachesSteps: stepCache !== undefined,
       };
@@ -245,7 +248,7 @@ export class PixArtTransformer implements AsyncDisposable {
       splitsRows: hostMemory,
       multipliesBytes,
       threads,
-      fastFloats,
+      attentionWeights,
       perturbs: perturbable.length > 0,
       containsControl: control !== undefined && branches,
     });
@@ -369,7 +372,7 @@ export class PixArtTransformer implements AsyncDisposable {
     return {
       ...(this.#splitsRows ? { [ROW_PARTS]: counts(rowParts(rows, this.#threads, multiplies)) } : {}),
       ...(this.#multipliesBytes
-        ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads, this.#fastFloats)) }
+        ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads, this.#attentionWeights)) }
         : {}),
     };
   }

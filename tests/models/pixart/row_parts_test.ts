@@ -25,17 +25,20 @@ Deno.test("rowParts() divides the rows into parts that are not small", () => {
 });
 
 Deno.test("scoreParts() gives each thread a head, and divides heads and queries", () => {
-  assert.deepEqual(scoreParts(4096, 16, 2, false), [8, 32]);
-  assert.deepEqual(scoreParts(1024, 16, 4, false), [4, 2]);
-  assert.deepEqual(scoreParts(1024, 16, 1, false), [16, 2]);
+  assert.deepEqual(scoreParts(4096, 16, 2, "bytes"), [8, 32]);
+  assert.deepEqual(scoreParts(1024, 16, 4, "bytes"), [4, 2]);
+  assert.deepEqual(scoreParts(1024, 16, 1, "bytes"), [16, 2]);
+  assert.deepEqual(scoreParts(4096, 16, 2, "float32"), [8, 16]);
+  assert.deepEqual(scoreParts(1024, 16, 2, "float32"), [8, 4]);
   fc.assert(
     fc.property(
       fc.nat(2 ** 13),
       fc.integer({ min: 1, max: 32 }),
       fc.integer({ min: 1, max: 64 }),
+      fc.constantFrom("bytes" as const, "float32" as const),
       (...given) => {
-        const [rows, heads, threads] = given;
-        const [groups, parts] = scoreParts(rows + 1, heads, threads, false);
+        const [rows, heads, threads, weights] = given;
+        const [groups, parts] = scoreParts(rows + 1, heads, threads, weights);
         if (groups > 0) assert.deepEqual([(rows + 1) % parts, heads % groups], [0, 0]);
         else assert.equal(rowParts(rows + 1, threads, "bytes"), 1);
       },
@@ -43,9 +46,9 @@ Deno.test("scoreParts() gives each thread a head, and divides heads and queries"
   );
 });
 
-Deno.test("scoreParts() leaves attention over few rows in float32, and over more rows where float32 is fast", () => {
-  assert.deepEqual(scoreParts(256, 16, 2, false), [0, 0]);
-  assert.deepEqual(scoreParts(4096, 16, 16, false), [0, 0]);
-  assert.deepEqual(scoreParts(1024, 16, 2, true), [0, 0]);
-  assert.deepEqual(scoreParts(4096, 16, 2, true), [8, 32]);
+Deno.test("scoreParts() leaves attention over few rows, and on many threads, in float32", () => {
+  for (const weights of ["bytes", "float32"] as const) {
+    assert.deepEqual(scoreParts(256, 16, 2, weights), [0, 0]);
+    assert.deepEqual(scoreParts(4096, 16, 16, weights), [0, 0]);
+  }
 });
