@@ -74,7 +74,7 @@ export function integerAttention(
 ): Value {
   const { heads, size, groups } = options;
   g.multipliesBytes(byteProductProbe());
-  const inFloats = g.shared("attention in float32", () => {
+  const inFloats = g.shared(`attention in float32:${groups.name}`, () => {
     return g.op("Or", [bytesOverflow(g), g.op("Equal", [groups, g.int64s([0])])]);
   });
   const attended = g.choose(

@@ -367,7 +367,12 @@ export class PixArtLayers {
       return attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
     }
     const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
-    const [groups, parts] = g.split(counts, 0, [1, 1]) as [Value, Value];
+    const count = (index: number) =>
+      g.shared(
+        `${SCORE_PARTS}.${index}`,
+        () => g.op("Slice", [counts, g.int64s([index]), g.int64s([index + 1])]),
+      );
+    const [groups, parts] = [count(0), count(1)];
     const weights = this.#attentionWeights;
     return integerAttention(g, query, key, value, { heads, size, groups, parts, weights });
   }
