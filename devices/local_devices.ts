@@ -43,7 +43,7 @@ export async function requireDevice(
   if (float32 === undefined) {
     const others = (await localDevices()).filter((facts) => facts.float32 !== undefined);
     const here = `devices here are ${others.map((facts) => facts.device).join(", ")}`;
-    throw new DeviceError(device, reason, { advice: advice === undefined ? here : `${advice}: ${here}` });
+    throw new DeviceError(device, reason, { advice: advice === undefined ? here : `${advice}; ${here}` });
   }
   if (needs.float16 && float16 === undefined) {
     throw new DeviceError(device, "this GPU has no float16: choose float32, int8 or int4");
