@@ -131,18 +131,15 @@ export class ArtifactFiles {
     if (await this.find(id)) return false;
     const path = shardPath(this.#folder, "artifacts", id);
     const temporary = partialPath(this.#folder);
-    let taken = 0;
-    const take = async (bytes: number): Promise<void> => {
-      await this.#quota.take(bytes);
-      taken += bytes;
-    };
-    let isKept = false;
+    const upload = this.#quota.begin(id);
+    const take = (bytes: number): Promise<void> => this.#quota.take(upload, bytes);
+    let isStored = false;
     try {
       await writeAtomically(path, checked(body, { id, limits, written: temporary, take }), { temporary });
       await this.#shared?.send(id);
-      isKept = true;
+      isStored = true;
     } finally {
-      this.#quota.settle(taken, isKept);
+      this.#quota.end(upload, isStored);
     }
     return true;
   }

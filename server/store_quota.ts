@@ -47,6 +47,21 @@ export interface StoreQuotaOptions {
   readonly log: Log;
 }
 
+/** An upload, which counts towards the limit of a store from its first byte. */
+export class Upload {
+  /** Id of the artifact. */
+  readonly id: string;
+  /** Number of bytes that arrived. */
+  bytes = 0;
+  /** Whether a scan found the artifact in the store, and counted it, before the upload ended. */
+  isCounted = false;
+
+  /** @param id Id of the artifact. */
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
 /** Enforces the limits of a store. */
 export class StoreQuota {
   #store: FolderStore;
@@ -55,6 +70,9 @@ export class StoreQuota {
   #bytes = 0;
   /** Bytes of unfinished uploads. */
   #arriving = 0;
+  #unfinished = new Set<Upload>();
+  /** Uploads that ended since a scan began, with their artifacts in the store. */
+  #stored: Upload[] = [];
   #collecting: Promise<void> | undefined;
   #restUntil = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -76,14 +94,22 @@ export class StoreQuota {
     if (this.#isBounded) this.#collectIn(GROWN_MS);
   }
 
+  /** Begins an upload of the artifact with this id. */
+  begin(id: string): Upload {
+    const upload = new Upload(id);
+    this.#unfinished.add(upload);
+    return upload;
+  }
+
   /**
    * Counts bytes of an upload.
    *
+   * @param upload The upload.
    * @param bytes The number of bytes.
    * @throws {ApiError} 507 if the store would exceed its limit.
    * @throws {FileError} with the code `ENOSPC` if the disk would be too full.
    */
-  async take(bytes: number): Promise<void> {
+  async take(upload: Upload, bytes: number): Promise<void> {
     const { maxBytes = Infinity } = this.#options;
     const isTooMuch = (): boolean => this.#bytes + this.#arriving + bytes > maxBytes;
     // The size of the store is unknown before the first scan.
@@ -98,15 +124,18 @@ export class StoreQuota {
       );
     }
     this.#arriving += bytes;
-    if (await this.#leavesSpace(bytes)) return;
-    this.#arriving -= bytes;
-    throw new FileError("write", this.#store.folder, "ENOSPC");
+    upload.bytes += bytes;
+    if (!await this.#leavesSpace(bytes)) throw new FileError("write", this.#store.folder, "ENOSPC");
   }
 
-  /** Ends an upload: its bytes are in the store now, or it failed. */
-  settle(bytes: number, isKept: boolean): void {
-    this.#arriving -= bytes;
-    if (isKept) this.#bytes += bytes;
+  /** Ends an upload: its artifact is in the store now, or it failed. */
+  end(upload: Upload, isStored: boolean): void {
+    this.#unfinished.delete(upload);
+    if (upload.isCounted) return;
+    this.#arriving -= upload.bytes;
+    if (!isStored) return;
+    this.#bytes += upload.bytes;
+    if (this.#collecting) this.#stored.push(upload);
   }
 
   /** Stops scanning. */
@@ -147,20 +176,26 @@ export class StoreQuota {
   async #scan(wanted: number): Promise<void> {
     const { maxBytes = Infinity, maxAgeMs, inUse, log } = this.#options;
     const most = maxBytes - this.#arriving - wanted;
-    const before = this.#bytes;
+    this.#stored = [];
     const needed = inUse();
     // Reading the record of how an artifact was made counts as a use. A snapshot is found only through its
     // record.
     for (const id of needed) await this.#store.madeBy(id);
     const recent = Date.now() - RECENT_MS;
     try {
-      const { removed, left } = await collectGarbage(this.#store, most, {
+      const { removed, left, ids } = await collectGarbage(this.#store, most, {
         target: Math.min(most, maxBytes * LEFT_SHARE),
         maxAgeMs,
         isNeeded: ({ id, usedAt }) => usedAt > recent || needed.has(id),
       });
-      // The scan may have missed uploads that ended while it ran.
-      this.#bytes = left.bytes + Math.max(this.#bytes - before, 0);
+      // An upload that ends while the store is scanned may be found or missed. It counts once in either case.
+      for (const upload of this.#unfinished) {
+        if (upload.isCounted || !ids.has(upload.id)) continue;
+        upload.isCounted = true;
+        this.#arriving -= upload.bytes;
+      }
+      const missed = this.#stored.filter(({ id }) => !ids.has(id));
+      this.#bytes = missed.reduce((sum, { bytes }) => sum + bytes, left.bytes);
       if (removed.files > 0) log("store_collected", { removed, left });
     } catch (error) {
       log("store_not_collected", { error: String(error) });

@@ -85,13 +85,13 @@ export interface CollectOptions {
  * @param store The store.
  * @param maxBytes Maximum size to leave.
  * @param options Further limits, and files to spare.
- * @returns What was removed, and what is left.
+ * @returns What was removed, what is left, and the ids of what is left.
  */
 export async function collectGarbage(
   store: FolderStore,
   maxBytes: number,
   { target = maxBytes, maxAgeMs = Infinity, isNeeded = () => false }: CollectOptions = {},
-): Promise<{ removed: StoreSize; left: StoreSize }> {
+): Promise<{ removed: StoreSize; left: StoreSize; ids: ReadonlySet<string> }> {
   const doomed = await leftovers(store.folder);
   const files: StoreFile[] = [];
   for (const shard of ALL_SHARDS) {
@@ -122,7 +122,7 @@ export async function collectGarbage(
     await rm(file.path, { force: true });
     removed.push(file);
   }
-  return { removed: sizeOf(removed), left: sizeOf(left) };
+  return { removed: sizeOf(removed), left: sizeOf(left), ids: new Set(left.map(({ id }) => id)) };
 }
 
 function sizeOf(files: readonly StoreFile[]): StoreSize {

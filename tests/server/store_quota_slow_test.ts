@@ -84,22 +84,55 @@ Deno.test("an upload that would exceed the limit removes the least recently used
       inUse: () => new Set([needed]),
       log: (event) => told.push(event),
     });
-    await quota.take(50 * KILOBYTE);
+    const upload = quota.begin("0".repeat(64));
+    await quota.take(upload, 50 * KILOBYTE);
     assert.deepEqual(told, [], "it fits");
     // The server has just scanned the store.
-    await assert.rejects(quota.take(300 * KILOBYTE), { status: 507, code: "store_full" });
+    await assert.rejects(quota.take(upload, 300 * KILOBYTE), { status: 507, code: "store_full" });
     for (let tries = 0; told.length === 0 && tries < 100; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
-      await quota.take(300 * KILOBYTE).catch(() => {});
+      await quota.take(upload, 300 * KILOBYTE).catch(() => {});
     }
-    quota.settle(350 * KILOBYTE, false);
+    quota.end(upload, false);
     assert.deepEqual(told, ["store_collected"]);
     const left = new Set((await Array.fromAsync(store.list())).map(({ id }) => id));
     assert.deepEqual(left, new Set([needed, older, looked, young]), "one was enough");
 
     // Files that are in use or were just used remain.
-    await quota.take(300 * KILOBYTE);
-    await assert.rejects(quota.take(600 * KILOBYTE), { code: "store_full" });
+    const other = quota.begin("1".repeat(64));
+    await quota.take(other, 300 * KILOBYTE);
+    await assert.rejects(quota.take(other, 600 * KILOBYTE), { code: "store_full" });
+    await quota.close();
+  });
+});
+
+Deno.test("an upload that a scan finds in the store before it has ended counts once", async () => {
+  await inFolder(async (folder) => {
+    const store = new FolderStore(folder);
+    let scans = 0;
+    const quota = new StoreQuota(store, {
+      maxBytes: 1000 * KILOBYTE,
+      inUse: () => {
+        scans++;
+        return new Set();
+      },
+      log: () => {},
+    });
+    const artifact = sampleArtifact(1, 75_000);
+    const bytes = encodeArtifact(artifact);
+    const upload = quota.begin(await artifactId(bytes));
+    await quota.take(upload, bytes.length);
+    await store.put(artifact);
+    const next = quota.begin("0".repeat(64));
+    const before = scans;
+    while (scans === before) {
+      await assert.rejects(quota.take(next, 800 * KILOBYTE), { code: "store_full" });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    quota.end(upload, true);
+    await quota.take(next, 600 * KILOBYTE);
+    await assert.rejects(quota.take(next, 150 * KILOBYTE), { code: "store_full" });
+    quota.end(next, false);
     await quota.close();
   });
 });
