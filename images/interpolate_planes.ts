@@ -54,7 +54,7 @@ export function interpolatePlanes(
 }
 
 function nearest(at: number, from: number, to: number): Mixture {
-  return { points: [Math.min(Math.floor(at * Math.fround(from / to)), from - 1)], shares: [1] };
+  return { points: [Math.min(Math.floor(Math.fround(at * Math.fround(from / to))), from - 1)], shares: [1] };
 }
 
 function bilinear(at: number, from: number, to: number): Mixture {

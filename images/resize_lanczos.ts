@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Resizes 8-bit pictures to the same bytes as Pillow with `Image.LANCZOS`. diffusers' image processor does
+ * Resizes 8-bit pictures to the same bytes as Pillow 13 with `Image.LANCZOS`. diffusers' image processor does
  * this with every input picture.
  *
- * Source: `precompute_coeffs` and the 8-bit passes of Pillow's `src/libImaging/Resample.c`; Lanczos, "Applied
+ * Source: `precompute_coeffs`, `ImagingResampleInner` and the 8-bit passes of Pillow's `src/libImaging/Resample.c`; Lanczos, "Applied
  * Analysis" (1956), for the window.
  *
  * @module
@@ -56,9 +56,15 @@ export function resizeLanczos(pixels: Pixels, height: number, width: number): Pi
       `Cannot resize because height and width must be integers above 0: current value is ${height} × ${width}`,
     );
   }
-  // Each pass rounds to 8 bits, and a pass that changes nothing is skipped, so the order matters.
-  const wide = width === pixels.width ? pixels : resizeRows(pixels, width);
-  return height === wide.height ? wide : resizeColumns(wide, height);
+  // Each pass rounds to 8 bits, and a pass that changes nothing is skipped, so the order matters. Since version
+  // 13, Pillow begins with the pass that leaves less work for the other one.
+  const lostRows = pixels.height - height;
+  const columnsFirst = lostRows > 0 && lostRows > 2 * (pixels.width - width);
+  const passes = [
+    (given: Pixels) => width === given.width ? given : resizeRows(given, width),
+    (given: Pixels) => height === given.height ? given : resizeColumns(given, height),
+  ];
+  return (columnsFirst ? passes.reverse() : passes).reduce((resized, pass) => pass(resized), pixels);
 }
 
 function resizeRows({ width: from, height, data }: Pixels, width: number): Pixels {

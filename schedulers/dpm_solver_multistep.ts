@@ -163,7 +163,7 @@ function layOut(config: Config, run: RunOptions): { timesteps: number[]; sigmas:
   const spaced = run.timesteps ? withinTraining(run.timesteps, count, { beyond: true }) : intervalTimesteps(
     config,
     stepsOf(run, count),
-    timestepsAboveLambda(training, config.lambda_min_clipped),
+    timestepsAboveLambda(training, config.lambda_min_clipped, count),
   );
   const schedule = solverSchedule(config, training, {
     timesteps: spaced,

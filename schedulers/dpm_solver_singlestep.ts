@@ -150,7 +150,7 @@ function layOut(config: Config, run: RunOptions): { timesteps: number[]; sigmas:
   const training = trainingSchedule(config);
   if (run.timesteps) checkTimestepsAreFree(NAME, config);
   const steps = run.timesteps?.length ?? stepsOf(run, count);
-  const last = timestepsAboveLambda(training, config.lambda_min_clipped) - 1;
+  const last = timestepsAboveLambda(training, config.lambda_min_clipped, count) - 1;
   const spaced = run.timesteps
     ? withinTraining(run.timesteps, count, { beyond: true })
     : linspace(0, last, steps + 1).map(roundHalfEven).reverse().slice(0, -1);

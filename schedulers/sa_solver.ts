@@ -101,7 +101,7 @@ export class SASolverScheduler extends OrderedScheduler {
       timesteps: intervalTimesteps(
         config,
         stepsOf(run, config.num_train_timesteps),
-        timestepsAboveLambda(training, config.lambda_min_clipped),
+        timestepsAboveLambda(training, config.lambda_min_clipped, config.num_train_timesteps),
       ),
       steps: run.steps!,
       mu: undefined,

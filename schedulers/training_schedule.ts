@@ -30,12 +30,16 @@ export function trainingSchedule(config: BetaConfig): TrainingSchedule {
 }
 
 /**
- * Returns the number of training timesteps, from the first on, before half the log-SNR falls below `lambda`.
+ * Returns the number of training timesteps without those at the end whose half log-SNR is below `lambda`.
+ *
+ * @param schedule The noise levels of training.
+ * @param lambda The least half log-SNR.
+ * @param trained The number of training timesteps. The betas can be more or fewer.
  */
-export function timestepsAboveLambda({ alphas }: TrainingSchedule, lambda: number): number {
-  let count = alphas.length;
-  while (count > 0 && halfLogSnr(alphas[count - 1]!) < lambda) count--;
-  return count;
+export function timestepsAboveLambda({ alphas }: TrainingSchedule, lambda: number, trained: number): number {
+  let below = 0;
+  while (below < alphas.length && halfLogSnr(alphas[alphas.length - 1 - below]!) < lambda) below++;
+  return trained - below;
 }
 
 function halfLogSnr(alpha: number): number {

@@ -7,6 +7,7 @@
  */
 
 import { InputError } from "../../errors/pixstage_error.ts";
+import { roundHalfEven } from "../../schedulers/ranges.ts";
 import type { DenoiseSettings } from "./settings.ts";
 
 /** Timesteps of training, where a scheduler's configuration does not say. */
@@ -30,7 +31,7 @@ export function callsBefore(
   >,
 ): number {
   const trained = Number(schedulerConfig["num_train_timesteps"] ?? TRAINED);
-  const cutoff = Math.round(trained - share * trained);
+  const cutoff = roundHalfEven(trained - share * trained);
   const { order = 1 } = createScheduler();
   const before = timesteps.filter((timestep) => timestep >= cutoff).length;
   const calls = before - before % order;

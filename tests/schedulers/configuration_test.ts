@@ -171,3 +171,14 @@ Deno.test("the error for an invalid value names the valid ones", () => {
   }
   assert.throws(() => createScheduler("euler", [1], { steps: 4 }), SchedulerOptionError);
 });
+
+Deno.test("timesteps follow num_train_timesteps, also if there are more or fewer betas", () => {
+  // The timesteps of diffusers 0.42.1.
+  for (const [count, timesteps] of [[110, [80, 64, 48, 32, 16]], [90, [99, 79, 59, 40, 20]]] as const) {
+    const betas = Array.from({ length: count }, (_, index) => 1e-4 + index * 5e-4);
+    const config = { num_train_timesteps: 100, trained_betas: betas, lambda_min_clipped: -1 };
+    for (const name of ["dpm++2m", "dpm++2s", "sa_solver"]) {
+      assert.deepEqual(createScheduler(name, config, { steps: 5 }).timesteps, timesteps, name);
+    }
+  }
+});

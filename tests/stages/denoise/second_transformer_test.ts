@@ -112,8 +112,8 @@ Deno.test("a second transformer that cannot continue is refused before anything 
 });
 
 Deno.test("the first part ends at the same whole step as with diffusers' denoising_end", () => {
-  const settings = (name: string, steps: number) => {
-    const scheduler = createScheduler(name, {}, { steps });
+  const settings = (name: string, steps: number, options = {}) => {
+    const scheduler = createScheduler(name, options, { steps });
     return {
       timesteps: scheduler.timesteps,
       schedulerConfig: { num_train_timesteps: 1000 },
@@ -128,6 +128,8 @@ Deno.test("the first part ends at the same whole step as with diffusers' denoisi
     // Heun calls the model twice per step, except in the last.
     assert.equal(callsBefore(share, settings("heun", 20)) % 2, 0);
   }
+  // Python rounds the cutoff 200.5 to 200, the timestep of a step.
+  assert.equal(callsBefore(0.7995, settings("ddim", 5, { timestep_spacing: "leading" })), 4);
 });
 
 /** Inverts the bits of the file's last weight. */
