@@ -30,8 +30,14 @@ export interface SchedulerDefinition {
   readonly options: z.ZodObject;
   /** Parses options. */
   parse(config: unknown): JsonObject;
-  /** Creates a scheduler for one run. */
-  create(config: unknown, run: RunOptions): Scheduler;
+  /**
+   * Creates a scheduler for one run.
+   *
+   * @param config The options.
+   * @param run The run.
+   * @param begin Returns the call at which the run will begin. Calls before it need not be possible.
+   */
+  create(config: unknown, run: RunOptions, begin?: (scheduler: Scheduler) => number): Scheduler;
 }
 
 /** A scheduler definition with the types of its own options. */
@@ -56,13 +62,16 @@ export function defineScheduler<Options extends z.ZodObject>(
   return {
     ...definition,
     parse: (config) => parse(config) as JsonObject,
-    create(config, run) {
+    create(config, run, begin = () => 0) {
       const parsed = parse(config);
       const takesMu = Boolean(support.mu && parsed.use_dynamic_shifting);
       checkRun(definition.name, { ...support, mu: takesMu }, run);
       const scheduler = build(parsed, run);
-      checkFinite(scheduler);
-      checkSteps(build(parsed, run));
+      const first = begin(scheduler);
+      checkFinite(scheduler, first);
+      const tried = build(parsed, run);
+      if (first > 0) tried.begin!(first);
+      checkSteps(tried, first);
       return scheduler;
     },
   };
@@ -88,11 +97,13 @@ function optionError(
 }
 
 /**
- * Throws if a timestep or noise level is not finite: options can be valid each and still contradict each
- * other.
+ * Throws if a timestep or noise level is not finite, from the first call of the run on: options can be valid
+ * each and still contradict each other.
  */
-function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
-  const call = timesteps.findIndex((timestep, index) => !Number.isFinite(timestep + (sigmas[index] ?? 0)));
+function checkFinite({ name, timesteps, sigmas = [] }: Scheduler, first: number): void {
+  const call = timesteps.findIndex((timestep, index) =>
+    index >= first && !Number.isFinite(timestep + (sigmas[index] ?? 0))
+  );
   if (call === -1) return;
   throw new InputError(
     "invalid_schedule",
@@ -102,15 +113,15 @@ function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
 }
 
 /**
- * Runs every step on nonzero values and throws if a result is not finite. A weight that is not finite causes
+ * Runs every step, from the first call of the run on, on nonzero values, and throws if a result is not finite. A weight that is not finite causes
  * that, unless the scheduler clips infinity to the sample's range: the run then continues, as in the
  * reference.
  */
-function checkSteps(scheduler: Scheduler): void {
+function checkSteps(scheduler: Scheduler, first: number): void {
   const { name, timesteps } = scheduler;
   const all = (value: number) => (count: number): Float32Array => new Float32Array(count).fill(value);
   let sample = all(scheduler.initNoiseSigma)(1);
-  for (const call of timesteps.keys()) {
+  for (let call = first; call < timesteps.length; call++) {
     const input = scheduler.scaleModelInput(sample, call);
     const after = scheduler.step(all(0.5)(1), call, sample, all(0.25));
     sample = Float32Array.from(after.sample);

@@ -52,6 +52,7 @@ export function listSchedulers(): SchedulerListing[] {
  * @param config A parsed `scheduler_config.json`, or the result of `schedulerConfig`. The scheduler ignores
  * keys that it does not know and uses its defaults for missing ones.
  * @param run The number of steps, or the timesteps or sigmas themselves.
+ * @param begin Returns the call at which the run will begin; 0 by default. Earlier calls need not be possible.
  * @returns A scheduler for one run of one image.
  * @throws {UnknownSchedulerError} if no scheduler has that name.
  * @throws {SchedulerOptionError} if an option has an invalid value.
@@ -72,9 +73,14 @@ export function listSchedulers(): SchedulerListing[] {
  * }
  * ```
  */
-export function createScheduler(name: string, config: unknown, run: RunOptions): Scheduler {
+export function createScheduler(
+  name: string,
+  config: unknown,
+  run: RunOptions,
+  begin?: (scheduler: Scheduler) => number,
+): Scheduler {
   const { definition, preset } = findScheduler(name);
-  return definition.create({ ...asObject(definition.name, config), ...preset }, run);
+  return definition.create({ ...asObject(definition.name, config), ...preset }, run, begin);
 }
 
 /**

@@ -247,12 +247,16 @@ export async function resolveDenoise(
     sigmas,
     eta: parameters.eta,
   };
-  const scheduler = createScheduler(name, config, run);
-  const whole = timesteps || sigmas ? scheduler.timesteps.length : steps;
-  const beginning = picture && beginFromPicture(parameters.strength, picture, whole, scheduler);
+  const beginningOf = (scheduler: Scheduler): PictureBeginning | undefined => {
+    const whole = timesteps || sigmas ? scheduler.timesteps.length : steps;
+    return picture && beginFromPicture(parameters.strength, picture, whole, scheduler);
+  };
+  const beginOf = (scheduler: Scheduler): number => beginningOf(scheduler)?.begin ?? 0;
+  const scheduler = createScheduler(name, config, run, beginOf);
+  const beginning = beginningOf(scheduler);
   const begin = beginning?.begin ?? 0;
   const create = (): Scheduler => {
-    const created = createScheduler(name, config, run);
+    const created = createScheduler(name, config, run, beginOf);
     if (begin > 0) created.begin!(begin);
     return created;
   };

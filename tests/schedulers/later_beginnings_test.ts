@@ -32,7 +32,7 @@ Deno.test(`a run can begin in the middle, from a clean sample: ${runs.length} ru
       const deviation = largestDifference(actual, wanted) / largest;
       assert.ok(deviation <= 4e-5, `${what}: ${when} is off by ${deviation} of the largest value`);
     };
-    const scheduler = createScheduler(name, config, { steps });
+    const scheduler = createScheduler(name, config, { steps }, () => begin);
     scheduler.begin!(begin);
     assert.ok(largestDifference(scheduler.timesteps.slice(begin), timesteps) <= 0.01, what);
     let draws = 1000;
