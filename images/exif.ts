@@ -15,15 +15,20 @@ const EXIF_FOLDER = 0x8769;
 const USER_COMMENT = 0x9286;
 
 const ASCII = 2;
-const SHORT = 3;
 const LONG = 4;
 const UNDEFINED = 7;
 
-/** Bytes per value of each supported type. */
-const BYTES_OF_TYPE: ReadonlyMap<number, number> = new Map([[ASCII, 1], [SHORT, 2], [LONG, 4], [
-  UNDEFINED,
-  1,
-]]);
+/** Bytes per value of each supported type: texts, and signed and unsigned integers. */
+const BYTES_OF_TYPE: ReadonlyMap<number, number> = new Map([
+  [1, 1],
+  [ASCII, 1],
+  [3, 2],
+  [LONG, 4],
+  [6, 1],
+  [UNDEFINED, 1],
+  [8, 2],
+  [9, 4],
+]);
 
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 12;
@@ -122,8 +127,10 @@ export function readOrientation(bytes: Uint8Array): number {
   try {
     const { main, littleEndian } = readMainFolder(bytes);
     const value = main.get(ORIENTATION);
-    if (value?.length !== 2) return 1;
-    const orientation = new DataView(value.buffer, value.byteOffset, 2).getUint16(0, littleEndian);
+    if (value === undefined) return 1;
+    // The type should be SHORT, but readers such as Pillow accept any integer.
+    const digits = littleEndian ? value.toReversed() : value;
+    const orientation = digits.reduce((number, digit) => number * 256 + digit, 0);
     return orientation >= 1 && orientation <= 8 ? orientation : 1;
   } catch (error) {
     if (error instanceof RangeError) return 1;

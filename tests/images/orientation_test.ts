@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fc } from "../random.ts";
+import { readOrientation } from "../../images/exif.ts";
 import { orientationOf, turnUpright } from "../../images/orientation.ts";
 import { decodePicture } from "../../images/picture.ts";
 import { artifactPixels, readPictureArtifact } from "../../images/picture_artifact.ts";
@@ -38,4 +39,20 @@ Deno.test("turning a picture there and back restores it", () => {
       },
     ),
   );
+});
+
+Deno.test("the orientation can be any type of integer, in either byte order", () => {
+  for (const [type, bytes] of [[1, 1], [3, 2], [4, 4], [6, 1], [8, 2], [9, 4]] as const) {
+    for (const little of [false, true]) {
+      const block = new DataView(new ArrayBuffer(26));
+      block.setUint32(0, little ? 0x49492a00 : 0x4d4d002a);
+      block.setUint32(4, 8, little);
+      block.setUint16(8, 1, little);
+      block.setUint16(10, 0x0112, little);
+      block.setUint16(12, type, little);
+      block.setUint32(14, 1, little);
+      block.setUint8(18 + (little ? 0 : bytes - 1), 6);
+      assert.equal(readOrientation(new Uint8Array(block.buffer)), 6, `type ${type}`);
+    }
+  }
 });
