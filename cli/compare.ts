@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Command, CommanderError } from "commander";
+import { Command } from "commander";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -24,26 +24,21 @@ import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { amplifiedDifference } from "../images/amplified_difference.ts";
 import { gmsd } from "../images/gradient_similarity.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
+import { checkSameSize } from "../images/pixels.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { heldFlags } from "../permissions/permission_sets.ts";
+import { comparedArguments, type ComparedOptions } from "./compared_options.ts";
 import { comparePage, pageFile } from "./compare_page.ts";
 import type { MemoryReport } from "./memory_report.ts";
-import { genCommand } from "./gen.ts";
-import { pathOrName } from "./path_or_name.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
 import { writeLine } from "./standard_streams.ts";
-import { optionOf } from "./name_option.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder } from "./user_path.ts";
 
-interface CompareOptions {
-  readonly model: string;
-  readonly a: string;
-  readonly b: string;
-  readonly set: string;
+interface CompareOptions extends ComparedOptions {
   readonly output: string;
   readonly page?: string;
   readonly json?: boolean;
@@ -52,8 +47,8 @@ interface CompareOptions {
 /** The result of one of the two runs. */
 interface Way {
   readonly name: string;
-  readonly embeddings: Float32Array;
-  readonly latents: Float32Array;
+  readonly embeddings: Tensor<"float32">;
+  readonly latents: Tensor<"float32">;
   readonly picture: Uint8Array;
   readonly seconds: number;
   readonly memory: MemoryReport;
@@ -81,7 +76,7 @@ export function compareCommand(): Command {
     .argument("<prompt>", "what the picture shows")
     .requiredOption(
       "--a <option=value,...>",
-      "options of gen for the first picture, such as precision=float32",
+      "options of gen for the first picture, such as precision=float32; a flag is given as wildcards=true",
     )
     .requiredOption("--b <option=value,...>", "options of gen for the second picture, such as precision=int8")
     .option("--set <option=value,...>", "options of gen for both pictures, such as steps=2,seed=7", "")
@@ -106,21 +101,22 @@ export function compareCommand(): Command {
 
 async function compare(prompt: string, options: CompareOptions): Promise<void> {
   await checkOutputs([options.output, options.page], options);
-  for (const name of ["set", "a", "b"] as const) checkFlags(name, flags(options[name]));
+  const [argsA, argsB] = await comparedArguments(prompt, options);
 
   // 1. Generate both pictures, each in a separate process.
   const folder = await mkdtemp(join(tmpdir(), "pixstage-compare-"));
   try {
-    const common = [...flags(options.set), "--model", pathOrName(options.model)];
-    const a = await make(options.a, [prompt, ...common, ...flags(options.a)], join(folder, "a"));
-    const b = await make(options.b, [prompt, ...common, ...flags(options.b)], join(folder, "b"));
+    const a = await make(options.a, prompt, argsA, join(folder, "a"));
+    const b = await make(options.b, prompt, argsB, join(folder, "b"));
 
     // 2. Compare the results.
     const pictureA = await decodePicture(a.picture);
     const pictureB = await decodePicture(b.picture);
+    checkSameSize(pictureA.pixels, pictureB.pixels);
+    checkSameTensors(a, b);
     const result = {
-      embeddings: compareTensors(a.embeddings, b.embeddings),
-      latents: compareTensors(a.latents, b.latents),
+      embeddings: compareTensors(a.embeddings.data, b.embeddings.data),
+      latents: compareTensors(a.latents.data, b.latents.data),
       psnr: psnr(pictureA.pixels, pictureB.pixels),
       ssim: ssim(pictureA.pixels, pictureB.pixels),
       gmsd: gmsd(pictureA.pixels, pictureB.pixels),
@@ -168,58 +164,32 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
   }
 }
 
-/** Converts `precision=int8,steps=2` to command-line options of `gen`. */
-function flags(text: string): string[] {
-  const parts = text.split(/,(?=[a-z-]+=)/).filter((part) => part !== "");
-  return parts.flatMap((part) => {
-    const equals = part.indexOf("=");
-    if (equals < 1) throw new UsageError(`Cannot read "${part}": it must be option=value`);
-    return [`--${part.slice(0, equals)}`, part.slice(equals + 1)];
-  });
-}
-
-/** The options of `gen` that decide what `compare` gets from a run. It sets them itself. */
-const OWN_OPTIONS = [
-  "saveEmbeds",
-  "saveLatents",
-  "output",
-  "outputFormat",
-  "until",
-  "store",
-  "checkpointEvery",
-  "json",
-  "quiet",
-  "verbose",
-];
-
-/** Throws if `gen` does not have one of the options, refuses its value, or if `compare` sets it itself. */
-function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
-  const command = genCommand().exitOverride().configureOutput({ writeErr: () => {} });
-  try {
-    const [unknown] = command.parseOptions([...args]).unknown;
-    if (unknown !== undefined) {
-      throw new UsageError(`Cannot compare because gen has no option ${unknown}: correct --${name}`);
-    }
-    const own = OWN_OPTIONS.find((option) => command.getOptionValueSource(option) === "cli");
-    if (own !== undefined) {
-      throw new UsageError(
-        `Cannot compare with ${optionOf(own)} because compare sets this option itself: correct --${name}`,
-      );
-    }
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    throw new UsageError(`--${name}: ${error.message.replace(/^error: /, "")}`);
+/**
+ * Throws if the tensors of the runs differ in size although their pictures do not. This depends on their
+ * checkpoints.
+ */
+function checkSameTensors(a: Way, b: Way): void {
+  const faults = [
+    ["embeddings", "checkpoints of one kind and the same max-sequence-length"],
+    ["latents", "autoencoders of one kind and the same resolution binning"],
+  ] as const;
+  for (const [what, advice] of faults) {
+    const [shapeA, shapeB] = [a[what], b[what]].map(({ shape }) => shape.join(" × "));
+    if (shapeA === shapeB) continue;
+    throw new UsageError(
+      `Cannot compare ${what} of ${shapeA} and ${shapeB} values: give both runs ${advice}`,
+    );
   }
 }
 
 /** Runs `gen` in a separate process, so that its memory can be measured separately. */
-async function make(name: string, args: readonly string[], stem: string): Promise<Way> {
+async function make(name: string, prompt: string, args: readonly string[], stem: string): Promise<Way> {
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
   const started = performance.now();
   const saved = ["--save-embeds", files.embeddings, "--save-latents", files.latents];
   const command = moduleCommand(
     new URL("../bin.ts", import.meta.url),
-    ["gen", ...args, ...saved, "--output", files.picture, "--no-store", "--json"],
+    ["gen", ...args, ...saved, "--output", files.picture, "--no-store", "--json", "--", prompt],
     () =>
       heldFlags("pictures", { paths: [userFolder(), tmpdir(), defaultQuantizedFolder(), hubCacheFolder()] }),
   );
@@ -246,9 +216,9 @@ async function make(name: string, args: readonly string[], stem: string): Promis
 }
 
 /** Returns the float32 tensor of a file: `latents`, `prompt_embeds`, or else the first by name. */
-async function firstTensor(path: string): Promise<Float32Array> {
+async function firstTensor(path: string): Promise<Tensor<"float32">> {
   const { tensors } = await readSafetensorsFile(path);
   const names = ["latents", "prompt_embeds", ...Object.keys(tensors).sort()];
   const found = names.map((name) => tensors[name]).find((value) => value?.dtype === "float32");
-  return (found as Tensor<"float32">).data;
+  return found as Tensor<"float32">;
 }
