@@ -8,10 +8,11 @@
 import { Command } from "commander";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stderr, stdout } from "node:process";
+import process, { stderr, stdout } from "node:process";
 import { text } from "node:stream/consumers";
 import prettyBytes from "pretty-bytes";
 import { readSafetensorsFile } from "../artifacts/files_on_disk.ts";
@@ -32,6 +33,7 @@ import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts
 import { heldFlags } from "../permissions/permission_sets.ts";
 import { comparedArguments, type ComparedOptions } from "./compared_options.ts";
 import { comparePage, pageFile } from "./compare_page.ts";
+import { interruptSignal } from "./interrupt.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -104,10 +106,14 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
   const [argsA, argsB] = await comparedArguments(prompt, options);
 
   // 1. Generate both pictures, each in a separate process.
+  const signal = interruptSignal();
   const folder = await mkdtemp(join(tmpdir(), "pixstage-compare-"));
+  // A second Ctrl-C ends this process without `finally`.
+  const clear = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", clear);
   try {
-    const a = await make(options.a, prompt, argsA, join(folder, "a"));
-    const b = await make(options.b, prompt, argsB, join(folder, "b"));
+    const a = await make(options.a, prompt, argsA, join(folder, "a"), signal);
+    const b = await make(options.b, prompt, argsB, join(folder, "b"), signal);
 
     // 2. Compare the results.
     const pictureA = await decodePicture(a.picture);
@@ -160,7 +166,8 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     }
     printPaths(paths, options);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    process.off("exit", clear);
+    clear();
   }
 }
 
@@ -183,7 +190,13 @@ function checkSameTensors(a: Way, b: Way): void {
 }
 
 /** Runs `gen` in a separate process, so that its memory can be measured separately. */
-async function make(name: string, prompt: string, args: readonly string[], stem: string): Promise<Way> {
+async function make(
+  name: string,
+  prompt: string,
+  args: readonly string[],
+  stem: string,
+  signal: AbortSignal,
+): Promise<Way> {
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
   const started = performance.now();
   const saved = ["--save-embeds", files.embeddings, "--save-latents", files.latents];
@@ -194,9 +207,19 @@ async function make(name: string, prompt: string, args: readonly string[], stem:
       heldFlags("pictures", { paths: [userFolder(), tmpdir(), defaultQuantizedFolder(), hubCacheFolder()] }),
   );
   const { program, args: words, env } = command;
+  signal.throwIfAborted();
   const run = spawn(program, words, { cwd: userFolder(), env, stdio: ["ignore", "pipe", "pipe"] });
   const ended: Promise<unknown[]> = once(run, "close");
-  const [output, errors, [status]] = await Promise.all([text(run.stdout), text(run.stderr), ended]);
+  const stop = (): boolean => run.kill("SIGTERM");
+  const kill = (): boolean => run.kill("SIGKILL");
+  signal.addEventListener("abort", stop, { once: true });
+  process.once("exit", kill);
+  const [output, errors, [status]] = await Promise.all([text(run.stdout), text(run.stderr), ended])
+    .finally(() => {
+      signal.removeEventListener("abort", stop);
+      process.off("exit", kill);
+    });
+  signal.throwIfAborted();
   if (status !== 0) {
     const said = errors.trim();
     const reason = said.split("\n").find((line) => line.startsWith("error: "))?.slice("error: ".length) ??

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { inFolder, runCli, TINY } from "./run_cli.ts";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { inFolder, resultOf, runCli, startCliWith, TINY } from "./run_cli.ts";
 
 const COMPARE = ["compare", "-m", TINY, "--json", "--set"];
 const SMALL = "steps=2,width=64,height=64,no-resolution-binning=true";
@@ -39,3 +41,41 @@ Deno.test("compare names the embeddings that turn out to differ in length", () =
     assert.equal(run.status, 2);
     assert.match(run.stderr, /Cannot compare embeddings of 1 × 10 × \d+ and 1 × 20 × \d+ values: give both/);
   }));
+
+/** Returns the ids of the running processes whose command line names a folder. */
+async function processesNaming(folder: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const words = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (words.includes(folder)) found.push(Number(name));
+  }
+  return found;
+}
+
+for (const [count, word] of [[1, "a signal stops"], [2, "two signals stop"]] as const) {
+  Deno.test({
+    name: `compare ends its run and leaves no folder if ${word} it`,
+    ignore: Deno.build.os !== "linux",
+    fn: () =>
+      inFolder(async (folder) => {
+        const temporary = join(folder, "temporary");
+        await Deno.mkdir(temporary);
+        const ways = ["--a", "steps=900", "--b", "steps=900"];
+        const run = startCliWith(folder, { TMPDIR: temporary }, ...["compare", "cat", "-m", TINY, ...ways]);
+        while ((await processesNaming(temporary)).length === 0) await delay(50);
+        // By then, the run has loaded its modules and listens for signals.
+        await delay(1000);
+        for (let sent = 0; sent < count; sent++) {
+          run.kill("SIGTERM");
+          await delay(5);
+        }
+        const { status, stderr } = await resultOf(run);
+        assert.equal(status, 130, stderr);
+        if (count === 1) assert.match(stderr, /^Stopped$/m);
+        const left = [...Deno.readDirSync(temporary)].map(({ name }) => name);
+        assert.deepEqual(left.filter((name) => name.startsWith("pixstage-compare-")), []);
+        while ((await processesNaming(temporary)).length > 0) await delay(50);
+      }),
+  });
+}
