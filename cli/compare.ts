@@ -36,6 +36,7 @@ import { comparePage, pageFile } from "./compare_page.ts";
 import { interruptSignal } from "./interrupt.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
+import { formatOfOutput } from "./save_pictures.ts";
 import { writeLine } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder } from "./user_path.ts";
@@ -102,6 +103,7 @@ export function compareCommand(): Command {
 }
 
 async function compare(prompt: string, options: CompareOptions): Promise<void> {
+  const format = formatOfOutput(options.output);
   await checkOutputs([options.output, options.page], options);
   const [argsA, argsB] = await comparedArguments(prompt, options);
 
@@ -131,7 +133,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     // 3. Write both pictures side by side, and report.
     const both = sideBySide(pictureA.pixels, pictureB.pixels);
     const output = await writeOutput(options.output, [
-      await encodePicture(both, { format: "png", metadata: { a: a.name, b: b.name } }),
+      await encodePicture(both, { format, metadata: { a: a.name, b: b.name } }),
     ]);
     const paths = [output];
     if (options.page !== undefined) {

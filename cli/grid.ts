@@ -26,7 +26,7 @@ import { imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_re
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs, writeOutput } from "./output.ts";
-import { pictureFormat } from "./save_pictures.ts";
+import { formatOfOutput } from "./save_pictures.ts";
 import { showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -80,7 +80,7 @@ export function addAxisOptions(command: Command): Command {
 
 async function grid(prompt: string, options: GridOptions, command: Command): Promise<void> {
   // 1. Refuse invalid options.
-  const format = pictureFormat({ output: options.output });
+  const format = formatOfOutput(options.output);
   await checkOutputs([options.output], options);
   const columns = axisValues("x", options.x);
   const rows = options.y === undefined ? [{ label: "", options: {} }] : axisValues("y", options.y);

@@ -23,7 +23,7 @@ import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs } from "./output.ts";
-import { pictureFormat } from "./save_pictures.ts";
+import { formatOfOutput } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, pluginAddress, type StoreOptions } from "./store_options.ts";
@@ -86,13 +86,20 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
     return writeLine(stdout, JSON.stringify(plan.document, null, 2));
   }
   const { nodes } = planGraph(document, run.registry, { until });
-  const outputs = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
-  const missing = Object.keys(save).find((output) => !outputs.includes(output));
+  const kinds = new Map(
+    nodes.flatMap(({ id, stage }) =>
+      Object.entries(stage.outputs).map(([port, { kind }]) => [`${id}.${port}`, kind])
+    ),
+  );
+  const missing = Object.keys(save).find((output) => !kinds.has(output));
   if (missing !== undefined) {
     throw new UsageError(
-      `Cannot save "${missing}": the outputs of the graph are ${outputs.join(", ")}`,
+      `Cannot save "${missing}": the outputs of the graph are ${[...kinds.keys()].join(", ")}`,
       "save",
     );
+  }
+  for (const [output, file] of Object.entries(save)) {
+    if (kinds.get(output) === "image" && !file.endsWith(".safetensors")) formatOfOutput(file);
   }
   await showRun(document, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),
@@ -189,7 +196,7 @@ async function saveOutput(made: MadeArtifact, file: string): Promise<string[]> {
   if (file.endsWith(".safetensors") || made.artifact.kind !== "image") {
     return [await saveArtifact(made, file)];
   }
-  return await saveMadePictures(made, { output: file, format: pictureFormat({ output: file }) });
+  return await saveMadePictures(made, { output: file, format: formatOfOutput(file) });
 }
 
 function saved(text: string, gathered: Record<string, string> = {}): Record<string, string> {

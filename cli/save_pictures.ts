@@ -31,13 +31,26 @@ const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
  * @throws {UsageError} if no format is given and the extension does not name one.
  */
 export function pictureFormat({ output = ".png", format }: PictureTarget): PictureFormat {
-  if (format) return format;
+  return format ?? formatOfExtension(output, "give --output-format");
+}
+
+/**
+ * Returns the format that a file's extension names, for commands without `--output-format`. On the standard
+ * output, it is PNG.
+ *
+ * @throws {UsageError} if the extension names no format.
+ */
+export function formatOfOutput(output: string): PictureFormat {
+  return formatOfExtension(output, "give another name");
+}
+
+function formatOfExtension(output: string, advice: string): PictureFormat {
   if (isStdout(output)) return "png";
   try {
     return pictureFormatOf(output);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    throw new UsageError(`${error.message}: give --output-format`);
+    throw new UsageError(`${error.message}: ${advice}`);
   }
 }
 

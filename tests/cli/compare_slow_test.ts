@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { decodePicture, pictureFormatOf } from "../../images/picture.ts";
 import { inFolder, resultOf, runCli, startCliWith, TINY } from "./run_cli.ts";
 
 const COMPARE = ["compare", "-m", TINY, "--json", "--set"];
@@ -24,6 +25,21 @@ Deno.test("compare accepts a prompt that begins with a dash", () =>
   inFolder(async (folder) => {
     const run = await runCli(folder, ...COMPARE, SMALL, "--a", "seed=-1", "--b", "seed=2", "--", "-5 cats");
     assert.equal(run.status, 0, run.stderr);
+  }));
+
+Deno.test("compare writes the format that the extension names, and has no PSNR of equal pictures", () =>
+  inFolder(async (folder) => {
+    for (const name of ["both.webp", "both.jpg", "both.png"]) {
+      const ways = ["--a", "threads=1", "--b", "threads=1", "-o", name];
+      const run = await runCli(folder, ...COMPARE, SMALL, ...ways, "cat");
+      assert.equal(run.status, 0, run.stderr);
+      const { psnr, file } = JSON.parse(run.stdout);
+      assert.equal(psnr, null);
+      assert.equal(file, join(folder, name));
+      const { format, metadata } = await decodePicture(await Deno.readFile(file));
+      assert.equal(format, pictureFormatOf(name));
+      assert.equal(metadata["a"], "threads=1");
+    }
   }));
 
 Deno.test("compare names the sizes of pictures that turn out to differ", () =>

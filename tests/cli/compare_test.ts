@@ -37,3 +37,34 @@ Deno.test("compare refuses what it cannot compare before it runs anything", asyn
     }
   });
 });
+
+Deno.test("a command without --output-format refuses an extension that names no format, before it runs", async (test) => {
+  await inFolder(async (folder) => {
+    const graph = {
+      pixstage: 1,
+      nodes: {
+        prompt: { stage: "encode", parameters: { model: TINY, prompts: ["cat"] } },
+        denoise: {
+          stage: "denoise",
+          parameters: { model: TINY },
+          inputs: { embeddings: "prompt.embeddings" },
+        },
+        decode: { stage: "decode", parameters: { model: TINY }, inputs: { latents: "denoise.latents" } },
+      },
+    };
+    await Deno.writeTextFile(join(folder, "graph.json"), JSON.stringify(graph));
+    const commands = [
+      ["compare", "cat", "-m", TINY, "--a", "steps=2", "--b", "steps=3", "-o", "x.gif"],
+      ["grid", "cat", "-m", TINY, "--x", "steps=2,3", "-o", "x.gif"],
+      ["run", "graph.json", "--json", "--save", "decode.image=x.gif"],
+    ];
+    for (const args of commands) {
+      await test.step(args[0]!, async () => {
+        const { status, stderr, stdout } = await runHere(folder, ...args);
+        assert.equal(status, 2, stderr);
+        assert.match(stderr, /"x\.gif" because its extension must be .* \.webp: give another name$/m);
+        assert.equal(stdout, "");
+      });
+    }
+  });
+});
