@@ -4,12 +4,12 @@
  * @module
  */
 
-import { type Command, CommanderError } from "commander";
+import type { Command } from "commander";
 import { genCommand } from "./gen.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { checkBeginning, pictureRequest } from "./gen_request.ts";
 import { optionOf } from "./name_option.ts";
-import { argumentsOf, type OptionSetting, optionSetting } from "./option_list.ts";
+import { argumentsOf, type OptionSetting, optionSetting, refusing } from "./option_list.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { allPrompts } from "./prompts_file.ts";
 import { UsageError } from "./usage_error.ts";
@@ -76,14 +76,14 @@ function settings(name: "set" | "a" | "b", text: string): OptionSetting[] {
       } because compare sets this option itself: correct --${name}`,
     );
   }
-  parsed(name, () => command.parseOptions(argumentsOf(found)));
+  refusing(`--${name}: `, () => command.parseOptions(argumentsOf(found)));
   return found;
 }
 
 /** Parses the arguments of a run as `gen` does, and checks that they make one picture from the prompt. */
 async function readRun(name: "a" | "b", prompt: string, args: readonly string[]): Promise<GenOptions> {
   const command = quietGen().action(() => {});
-  parsed(name, () => command.parse([...args, "--", prompt], { from: "user" }));
+  refusing(`--${name}: `, () => command.parse([...args, "--", prompt], { from: "user" }));
   const options: GenOptions = command.opts();
   checkBeginning([prompt], options);
   const prompts = await allPrompts([prompt], options);
@@ -106,14 +106,4 @@ function checkSizes(a: GenOptions, b: GenOptions): void {
 
 function quietGen(): Command {
   return genCommand().exitOverride().configureOutput({ writeErr: () => {} });
-}
-
-/** Calls a parser. What it refuses becomes a usage error that names the option at fault. */
-function parsed(name: string, parse: () => void): void {
-  try {
-    parse();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    throw new UsageError(`--${name}: ${error.message.replace(/^error: /, "")}`);
-  }
 }

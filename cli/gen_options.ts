@@ -186,6 +186,14 @@ export function addCaptionOptions(command: Command): Command {
     .option("--max-sequence-length <n>", "maximum number of tokens used per prompt", wholeNumber(1));
 }
 
+/** Adds `--wildcards`, for commands that draw prompts with the seeds of their pictures. */
+export function addWildcardsOption(command: Command): Command {
+  return command.option(
+    "--wildcards",
+    "replace {red|blue} in prompts by one of the choices, drawn with each picture's seed",
+  );
+}
+
 /** Adds the options of denoising: size, schedule, guidance, seeds. */
 export function addDenoiseOptions(command: Command): Command {
   return command
@@ -330,11 +338,8 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
 /** Adds the options that say which pictures a run makes, and where it starts and stops. */
 export function addRequestOptions(command: Command, defaultModel: string): Command {
   addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel))))
-    .option("--prompts-file <file>", "file with more prompts, one per line")
-    .option(
-      "--wildcards",
-      "replace {red|blue} in prompts by one of the choices, drawn with each picture's seed",
-    )
+    .option("--prompts-file <file>", "file with more prompts, one per line");
+  addWildcardsOption(command)
     .option("--load-embeds <file>", "start from saved embeddings; the text encoder is not needed")
     .option("--load-latents <file>", "start from saved latents; only the autoencoder is needed")
     .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));

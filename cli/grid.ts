@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Command, CommanderError } from "commander";
+import { Command } from "commander";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { gridGraph } from "../graph/grid_graph.ts";
 import type { RunResult } from "../graph/run_options.ts";
@@ -20,11 +20,15 @@ import {
   addModelOptions,
   addPrecisionOption,
   addRunOptions,
+  addWildcardsOption,
   type GenOptions,
 } from "./gen_options.ts";
 import { imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
+import { genCommand } from "./gen.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { optionOf } from "./name_option.ts";
+import { isFlag, optionSetting, refusing } from "./option_list.ts";
 import { checkOutputs, writeOutput } from "./output.ts";
 import { formatOfOutput } from "./save_pictures.ts";
 import { showRun } from "./show_run.ts";
@@ -49,6 +53,8 @@ interface AxisValue {
   readonly prompt?: string;
   /** The options that this value sets. */
   readonly options: Partial<GenOptions>;
+  /** The arguments that set them. */
+  readonly args: readonly string[];
 }
 
 /** Creates the `grid` command. */
@@ -60,7 +66,10 @@ export function gridCommand(): Command {
       )
       .argument("<prompt>", "what the pictures show"),
   )
-    .requiredOption("--x <option=value,...>", "option of gen, or prompt, and one value per column")
+    .requiredOption(
+      "--x <option=value,...>",
+      "option of gen, or prompt, and one value per column; a flag has the values true and false",
+    )
     .option("--y <option=value,...>", "option of gen, or prompt, and one value per row")
     .option("-o, --output <file>", "file for the grid; - for the standard output", "grid.png");
   return addStoreOptions(addRunOptions(command))
@@ -73,9 +82,8 @@ export function gridCommand(): Command {
 
 /** Adds the options that an axis can vary. */
 export function addAxisOptions(command: Command): Command {
-  return addPrecisionOption(
-    addDenoiseOptions(addImageOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))),
-  );
+  const captioned = addWildcardsOption(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)));
+  return addPrecisionOption(addDenoiseOptions(addImageOptions(captioned)));
 }
 
 async function grid(prompt: string, options: GridOptions, command: Command): Promise<void> {
@@ -83,7 +91,8 @@ async function grid(prompt: string, options: GridOptions, command: Command): Pro
   const format = formatOfOutput(options.output);
   await checkOutputs([options.output], options);
   const columns = axisValues("x", options.x);
-  const rows = options.y === undefined ? [{ label: "", options: {} }] : axisValues("y", options.y);
+  const rows = options.y === undefined ? [{ label: "", options: {}, args: [] }] : axisValues("y", options.y);
+  checkAxes(command, columns[0]!, rows[0]!);
   if (columns.length * rows.length > MOST_PICTURES) {
     throw new UsageError(
       `Cannot make a grid of ${columns.length} × ${rows.length} pictures: a grid has at most ${MOST_PICTURES}`,
@@ -154,25 +163,59 @@ function axisValues(axis: "x" | "y", text: string): AxisValue[] {
       axis,
     );
   }
-  if (name === "prompt") return values.map((value) => ({ label: value, prompt: value, options: {} }));
+  if (name === "prompt") {
+    return values.map((value) => ({ label: value, prompt: value, options: {}, args: [] }));
+  }
   return values.map((value) => ({
     label: `${name} ${value.replace(/^.*[/\\](?=.)/, "")}`,
-    options: optionValue(axis, name, value),
+    ...optionValue(axis, name, value),
   }));
 }
 
 /** Returns the options that one value of an axis sets. */
-function optionValue(axis: "x" | "y", name: string, value: string): Partial<GenOptions> {
-  const scratch = addAxisOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
-  try {
-    const { unknown, operands } = scratch.parseOptions([`--${name}=${value}`]);
-    if (unknown.length > 0 || operands.length > 0) {
-      throw new UsageError(`Cannot make a grid because gen has no option --${name}: correct --${axis}`, axis);
-    }
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    throw new UsageError(`--${axis}: ${error.message.replace(/^error: /, "")}`, axis);
+function optionValue(
+  axis: "x" | "y",
+  name: string,
+  value: string,
+): Pick<AxisValue, "options" | "args"> {
+  const scratch = scratchCommand();
+  const setting = optionSetting(scratch, name, value);
+  if (setting === undefined) {
+    const reason = optionSetting(genCommand(), name, "true") === undefined
+      ? `gen has no option --${name}`
+      : `--${name} cannot differ between its pictures`;
+    throw new UsageError(`Cannot make a grid because ${reason}: correct --${axis}`, axis);
   }
-  const set = Object.entries(scratch.opts()).filter(([key]) => scratch.getOptionValueSource(key) === "cli");
-  return Object.fromEntries(set);
+  const { option, args } = setting;
+  const key = option.attributeName();
+  if (isFlag(option)) return { options: { [key]: (args.length > 0) !== option.negate }, args };
+  refusing(`--${axis}: `, () => scratch.parseOptions([...args]));
+  return { options: { [key]: scratch.getOptionValue(key) }, args };
+}
+
+/** Throws if an option of one axis would override that of the other, or contradicts another option. */
+function checkAxes(command: Command, column: AxisValue, row: AxisValue): void {
+  const varied = (axis: AxisValue): string[] =>
+    axis.prompt === undefined ? Object.keys(axis.options) : ["prompts"];
+  const both = varied(column).find((key) => varied(row).includes(key));
+  if (both !== undefined) {
+    throw new UsageError(
+      `Cannot make a grid because both axes vary ${optionOf(both)}: give --y another option`,
+      "y",
+    );
+  }
+  const scratch = scratchCommand().action(() => {});
+  for (const key of Object.keys(command.opts())) {
+    if (command.getOptionValueSource(key) !== "cli") continue;
+    scratch.setOptionValueWithSource(key, command.getOptionValue(key), "cli");
+  }
+  refusing(
+    "Cannot make a grid because ",
+    () => scratch.parse([...column.args, ...row.args], { from: "user" }),
+  );
+}
+
+/** Returns a command with the options of an axis, which throws errors without printing them. */
+function scratchCommand(): Command {
+  return addAxisOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
 }

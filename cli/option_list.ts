@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Command, Option } from "commander";
+import { type Command, CommanderError, type Option } from "commander";
 import { UsageError } from "./usage_error.ts";
 
 /** An option of a command, with the arguments that set it to a value. */
@@ -51,4 +51,20 @@ export function argumentsOf(settings: readonly OptionSetting[]): string[] {
     !settings.slice(index + 1).some((later) => later.option.attributeName() === option.attributeName());
   return settings.filter((setting, index) => !isFlag(setting.option) || isLast(setting, index))
     .flatMap(({ args }) => args);
+}
+
+/**
+ * Calls a parser of commander.
+ *
+ * @param beginning The beginning of the message, such as `--a: `.
+ * @param parse Calls the parser.
+ * @throws {UsageError} if it refuses its arguments.
+ */
+export function refusing(beginning: string, parse: () => void): void {
+  try {
+    parse();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    throw new UsageError(`${beginning}${error.message.replace(/^error: /, "")}`);
+  }
 }

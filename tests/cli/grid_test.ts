@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { decodePicture } from "../../images/picture.ts";
+import { decodePicture, encodePicture } from "../../images/picture.ts";
 import type { Pixels } from "../../images/pixels.ts";
 import { inFolder, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
@@ -53,7 +53,14 @@ Deno.test("grid accepts prompts as an axis, and refuses unknown options and cell
     const refused: [string[], RegExp][] = [
       [["--x", "steps"], /must be OPTION=VALUE/],
       [["--x", "steps=2,,3"], /a value is missing/],
-      [["--x", "nothing=1"], /no option --nothing/],
+      [["--x", "nothing=1"], /gen has no option --nothing: correct --x/],
+      [["--x", "vae=a,b"], /--vae cannot differ between its pictures: correct --x/],
+      [["--x", "wildcards=1,0"], /"1" because it is a flag: write wildcards=true or wildcards=false/],
+      [["--x", "cfg-scale=1,9", "--guidance-scale", "3"], /'--cfg-scale <x>' cannot be used with option/],
+      [["--x", "guidance-scale=1,9", "--cfg-scale", "3"], /'--cfg-scale <x>' cannot be used with option/],
+      [["--x", "cfg-scale=1,9", "--y", "guidance-scale=2,3"], /'--cfg-scale <x>' cannot be used with/],
+      [["--x", "steps=2,3", "--y", "steps=4,5"], /both axes vary --steps: give --y another option/],
+      [["--x", "prompt=a,b", "--y", "prompt=c,d"], /both axes vary the prompt: give --y another option/],
       [["--x", "steps=2,x"], /steps/],
       [["--x", "steps=2", "-b", "2"], /each cell holds one picture/],
       [["--x", `steps=${Array(300).fill("2").join(",")}`], /300 × 1 pictures: a grid has at most 256/],
@@ -63,5 +70,45 @@ Deno.test("grid accepts prompts as an axis, and refuses unknown options and cell
       assert.equal(status, 2, stderr);
       assert.match(stderr, fault);
     }
+  });
+});
+
+Deno.test("grid accepts flags as axes, and their cells are the pictures that gen makes with and without them", async () => {
+  await inFolder(async (folder) => {
+    const prompt = "a {red|blue} Cat &amp; dog";
+    const small = [...SMALL, "--steps", "2"];
+    const axes = ["--x", "wildcards=false,true", "--y", "clean-caption=true,false"];
+    // The axis takes the place of the command's own flags.
+    const own = ["--wildcards", "--no-clean-caption"];
+    const { status, stderr } = await runHere(folder, "grid", prompt, ...small, ...own, ...axes, "-q");
+    assert.equal(status, 0, stderr);
+    const whole = await read(folder, "grid.png");
+    const [left, top] = [whole.width - 2 * 64 - 4, whole.height - 2 * 64 - 4];
+    for (const [row, caption] of [[], ["--no-clean-caption"]].entries()) {
+      for (const [column, wildcards] of [[], ["--wildcards"]].entries()) {
+        const alone = ["gen", prompt, ...small, ...caption, ...wildcards, "-o", "x.png", "-q"];
+        assert.equal((await runHere(folder, ...alone)).status, 0);
+        const { data } = await read(folder, "x.png");
+        assert.deepEqual(part(whole, left + column * 68, top + row * 68, 64), [...data]);
+      }
+    }
+    const cells = [0, 68].flatMap((y) => [0, 68].map((x) => part(whole, left + x, top + y, 64).join()));
+    assert.equal(new Set(cells).size, 4);
+  });
+});
+
+Deno.test("grid varies --soft-mask", async () => {
+  await inFolder(async (folder) => {
+    const grey = { width: 64, height: 64, data: new Uint8Array(64 * 64 * 3).fill(100) };
+    await Deno.writeFile(join(folder, "grey.png"), await encodePicture(grey, { format: "png" }));
+    const picture = ["--image", "grey.png", "--mask", "grey.png", "--steps", "3"];
+    const { status, stderr } = await runHere(
+      folder,
+      ...["grid", "cat", ...SMALL, ...picture, "--x", "soft-mask=true,false", "-q"],
+    );
+    assert.equal(status, 0, stderr);
+    const whole = await read(folder, "grid.png");
+    const [left, top] = [whole.width - 2 * 64 - 4, whole.height - 64];
+    assert.notDeepEqual(part(whole, left, top, 64), part(whole, left + 68, top, 64));
   });
 });
