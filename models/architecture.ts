@@ -283,6 +283,8 @@ export interface DecodeJob {
   readonly latentWidth: number;
   /** Number of pictures. They are decoded in turn and all kept in memory until the last one. */
   readonly images: number;
+  /** The size in pixels that decoded pictures are resized to, if it differs from the decoded one. */
+  readonly resizedTo?: { readonly height: number; readonly width: number } | undefined;
 }
 
 /** Options for opening a decoder. */

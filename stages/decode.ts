@@ -83,6 +83,7 @@ export const decodeStage: Stage = defineStage({
     const rendered = job &&
       { height: job.latentHeight * spatialFactor, width: job.latentWidth * spatialFactor };
     const final = resize && size ? size : rendered;
+    const isResized = final?.height !== rendered?.height || final?.width !== rendered?.width;
     return {
       identity: {
         resize,
@@ -99,7 +100,7 @@ export const decodeStage: Stage = defineStage({
           metadata: inputs.latents.metadata,
         },
       },
-      memory: job && decoderModel.memory(weights, job, {
+      memory: job && decoderModel.memory(weights, { ...job, resizedTo: isResized ? final : undefined }, {
         traits: device.traits,
         residency,
         tiling,

@@ -35,10 +35,10 @@ export function autoencoderDecoder(component: Component): DecoderModel {
         );
       }
     },
-    memory: (weights, { latentHeight, latentWidth, images }, request) =>
+    memory: (weights, { latentHeight, latentWidth, images, resizedTo }, request) =>
       decoderMemoryChoices(
         decoderFacts(config, weights),
-        { height: latentHeight * factor, width: latentWidth * factor, images },
+        { height: latentHeight * factor, width: latentWidth * factor, images, resizedTo },
         request,
       ),
     open: (runtime, weights, options): OpenDecoder => {

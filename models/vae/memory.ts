@@ -24,6 +24,16 @@ const STRIP_BYTES = 103e6;
 const WHOLE_BYTES = 20e6;
 /** Bytes of finished tiles that await garbage collection. */
 const TILE_BYTES = 60e6;
+/**
+ * Bytes per pixel of resizing a picture: the resized picture, and the copy of it that is kept with the others.
+ * The former awaits garbage collection after each picture.
+ */
+const RESIZED_BYTES = 2 * 3 * FLOAT32_BYTES;
+/**
+ * Bytes per pixel of writing pictures besides {@linkcode RESIZED_BYTES}: 8-bit pixels, and the buffers of the
+ * encoder of WebP, which needs most. PNG needs 11.
+ */
+const WRITTEN_BYTES = 18;
 /** Peak number of values per pixel when decoding in one piece, in multiples of the smallest channel count. */
 const WHOLE_UNITS = 5.1;
 /** The same on a GPU, where convolutions need workspace and the pool grows by powers of two. */
@@ -59,6 +69,8 @@ export interface DecodedPictures {
   readonly width: number;
   /** Number of pictures. */
   readonly images: number;
+  /** The size in pixels that pictures are resized to, if it differs. */
+  readonly resizedTo?: { readonly height: number; readonly width: number } | undefined;
 }
 
 /** Constraints on the choices. */
@@ -107,7 +119,10 @@ export function decoderMemoryChoices(
         parameters,
         isApproximate: mode === "blended" && tiling !== "blended",
         weightBytes: facts.weightBytes,
-        peakBytes: predictPeak(facts, pictures, mode, size ?? TILE_SIZES[0]),
+        peakBytes: Math.max(
+          predictPeak(facts, pictures, mode, size ?? TILE_SIZES[0]),
+          predictWritingPeak(pictures),
+        ),
         gpuPeakBytes: traits.hostMemory
           ? undefined
           : predictGpuPeak(facts, pictures, traits, mode, size ?? TILE_SIZES[0], computeType),
@@ -125,11 +140,13 @@ export function decoderMemoryChoices(
 
 function predictPeak(
   { config, weightBytes }: DecoderFacts,
-  { height, width, images }: DecodedPictures,
+  { height, width, images, resizedTo }: DecodedPictures,
   tiling: VaeTiling,
   tileSize: number,
 ): number {
-  const fixed = PROCESS_BYTES + (1 + images) * 3 * FLOAT32_BYTES * height * width;
+  const decoded = 3 * FLOAT32_BYTES * height * width;
+  const kept = resizedTo ? RESIZED_BYTES * resizedTo.height * resizedTo.width : decoded;
+  const fixed = PROCESS_BYTES + decoded + images * kept;
   const whole = (height: number, width: number): number => {
     const channels = config._class_name === "AutoencoderKL"
       ? config.block_out_channels[0]!
@@ -143,6 +160,13 @@ function predictPeak(
   }
   if (tiling === "blended") return TILE_BYTES + whole(Math.min(tileSize, height), Math.min(tileSize, width));
   return whole(height, width);
+}
+
+/** Predicts the peak of writing the finished pictures to files, after the decoder has been released. */
+function predictWritingPeak(
+  { height, width, images, resizedTo = { height, width } }: DecodedPictures,
+): number {
+  return PROCESS_BYTES + images * (RESIZED_BYTES + WRITTEN_BYTES) * resizedTo.height * resizedTo.width;
 }
 
 function predictGpuPeak(

@@ -63,6 +63,24 @@ Deno.test("gen follows the plan, and reports the predicted and the measured memo
     assert.match(refused.stderr, /Cannot stay within 10 MB because encode needs/);
   }));
 
+Deno.test("a picture enlarged to the requested size counts for the prediction, the limit and the plan", () =>
+  inFolder(async (folder) => {
+    const large = ["cat", "--steps", "2", "-W", "3000", "-H", "2500"];
+    const run = await runCli(folder, ...["gen", ...large, "--no-store", "--json", "-o", "cat.png"]);
+    assert.equal(run.status, 0, run.stderr);
+    const events = run.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    const { peakBytes, predictedPeak } = events.find(({ type }) => type === "memory");
+    assert(
+      predictedPeak >= peakBytes && predictedPeak < 1.3 * peakBytes,
+      `${predictedPeak} for ${peakBytes}`,
+    );
+    const plan = await runCli(folder, "plan", ...large, "--max-memory", "300MB", "--json");
+    assert.deepEqual([plan.status, JSON.parse(plan.stdout).predictedPeak], [1, predictedPeak]);
+    const refused = await runCli(folder, ...["gen", ...large, "--max-memory", "300MB", "-o", "refused.png"]);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /Cannot stay within 300 MB because decode needs 4\d\d MB/);
+  }));
+
 Deno.test("each command reports memory, including that of stages in separate processes", () =>
   inFolder(async (folder) => {
     const latents = join(folder, "cat.latents.safetensors");

@@ -166,6 +166,22 @@ Deno.test("chosen tiles are larger than their overlap", () => {
   assert.deepEqual([sizes(128, 256), sizes(128, 64)], [[256], []]);
 });
 
+Deno.test("pictures that are enlarged to the requested size count, however they are decoded", () => {
+  for (const tiling of ["none", "seamless", "blended"] as const) {
+    const peak = (side?: number, images = 1) =>
+      decoderMemoryChoices(PUBLISHED.decode!, {
+        height: 256,
+        width: 256,
+        images,
+        resizedTo: side === undefined ? undefined : { height: side, width: side },
+      }, { traits: CPU, tiling })[0]!.peakBytes;
+    // Measured: 14.6 GB.
+    assert(peak(20_000) > 14.6e9 && peak(20_000) < 18e9, `${tiling}: ${peak(20_000)}`);
+    assert(peak(2000) > peak(1000) && peak(1000) > peak());
+    assert(peak(3000, 2) - peak(3000) >= 24 * 3000 ** 2, "all pictures are kept until the last");
+  }
+});
+
 Deno.test("longer prompts and more pictures need more memory, and guidance branches run one at a time", () => {
   const peaks = (facts: Run): number[] =>
     planMemory(facts, { traits: CPU }).stages.map(({ predictedPeak }) => predictedPeak);
