@@ -131,11 +131,12 @@ export function planMemory(
       const over = Math.max(peakBytes - hostBound, gpuPeakBytes - gpuBound);
       return Number.isFinite(over) ? over : peakBytes;
     };
-    const least = choices.reduce((a, b) => excess(b) < excess(a) ? b : a);
-    const exact = choices.filter((choice) => !choice.isApproximate && isWithin(choice, gpuLimit));
+    const allowed = choices.filter(({ unlessAllowed }) => unlessAllowed === undefined);
+    const least = allowed.reduce((a, b) => excess(b) < excess(a) ? b : a);
+    const exact = allowed.filter((choice) => !choice.isApproximate && isWithin(choice, gpuLimit));
     const choice = exact.find((choice) => isWithin(choice, gpuBound)) ??
       exact.toSorted((a, b) => (a.gpuPeakBytes ?? 0) - (b.gpuPeakBytes ?? 0))[0] ??
-      choices.find((choice) => isWithin(choice, gpuLimit)) ?? least;
+      allowed.find((choice) => isWithin(choice, gpuLimit)) ?? least;
     for (const node of group.nodes) chosen.set(node, choice);
     stages.push(stagePlan(group, choice));
     held.host += choice.heldBytes;
@@ -146,7 +147,10 @@ export function planMemory(
     problems.push(
       `${group.stage} needs ${prettyBytes(needs)}${isGpu ? " of GPU memory" : ""}, ${
         prettyBytes(needs - limit)
-      } more than allowed: ${choice.advice}`,
+      } more than allowed: ${
+        adviceOf(choices.filter((choice) => isWithin(choice, gpuLimit))) ?? choice.advice ??
+          `allow ${prettyBytes(roundedUp(needs))}${isGpu ? " of GPU memory" : ""}`
+      }`,
     );
   }
   return {
@@ -160,6 +164,20 @@ export function planMemory(
     },
     chosen,
   };
+}
+
+/** Returns how to make a stage fit by ways that fit but are not allowed: an exact one, and one that is not. */
+function adviceOf(fitting: readonly MemoryChoice[]): string | undefined {
+  const exact = fitting.find(({ isApproximate }) => !isApproximate)?.unlessAllowed;
+  const approximate = fitting.find(({ isApproximate }) => isApproximate)?.unlessAllowed;
+  const advice = [exact, approximate].filter((one) => one !== undefined);
+  return advice.length === 0 ? undefined : advice.join(" or ");
+}
+
+/** Rounds up to the three digits that are printed, so that the printed amount is enough. */
+function roundedUp(bytes: number): number {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(bytes)) - 2);
+  return Math.ceil(bytes / unit) * unit;
 }
 
 /**
@@ -218,7 +236,11 @@ function largerOf(a: MemoryChoice, b: MemoryChoice): MemoryChoice {
 }
 
 function ways(choices: readonly MemoryChoice[]): unknown {
-  return choices.map(({ residency, parameters }) => ({ residency, parameters }));
+  return choices.map(({ residency, parameters, unlessAllowed }) => ({
+    residency,
+    parameters,
+    unlessAllowed,
+  }));
 }
 
 /** Returns whether two choices run a stage in the same way. */

@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import type { RuntimeTraits } from "../runtime/runtime.ts";
 import type { Weights } from "./checkpoint/weights.ts";
-import { isQuantizedPrecision, LOW_RANK, type Precision, PRECISIONS } from "./precision.ts";
+import { LOW_RANK, type Precision, PRECISIONS } from "./precision.ts";
 import { residencySchema } from "./segments.ts";
 import type { Residency } from "./segments.ts";
 
@@ -34,8 +34,10 @@ export const memoryChoiceSchema = z.strictObject({
   guidanceBranches: z.union([z.literal(1), z.literal(2)]).optional(),
   /** Whether the result differs from the requested one by more than rounding. */
   isApproximate: z.boolean().optional(),
-  /** Changes that would reduce memory, as text for the user. */
-  advice: z.string(),
+  /** What the user has not allowed but this choice needs, as advice; absent if the stage can run so. */
+  unlessAllowed: z.string().optional(),
+  /** Changes that would reduce memory, as text for the user, instead of the memory that would be enough. */
+  advice: z.string().optional(),
 });
 
 /** One way to run a stage. */
@@ -49,7 +51,8 @@ export interface MemoryChoice {
   readonly heldGpuBytes?: number | undefined;
   readonly guidanceBranches?: 1 | 2 | undefined;
   readonly isApproximate?: boolean | undefined;
-  readonly advice: string;
+  readonly unlessAllowed?: string | undefined;
+  readonly advice?: string | undefined;
 }
 
 /** Constraints on the choices. */
@@ -64,6 +67,8 @@ export interface MemoryRequest {
   readonly lowestPrecision?: Precision | undefined;
 }
 
+/** The advice on a choice that needs a quarter of the pixels. */
+export const SMALLER_PICTURE = "make a smaller picture";
 /** Bytes of a process with Deno and ONNX Runtime but no open model. */
 export const PROCESS_BYTES = 130e6;
 /** Bytes per float32 value. */
@@ -194,7 +199,7 @@ export function defaultResidency(
 
 /**
  * Returns all ways to run a model of layers, best first. The first has the requested precision and the
- * default residency.
+ * default residency. Ways that the request excludes come last, for advice.
  *
  * @param facts The model.
  * @param request Constraints on the choices.
@@ -208,7 +213,7 @@ export function layeredChoices(
     precision: Precision,
   ) => Pick<
     MemoryChoice,
-    "peakBytes" | "heldBytes" | "gpuPeakBytes" | "heldGpuBytes" | "guidanceBranches" | "advice"
+    "peakBytes" | "heldBytes" | "gpuPeakBytes" | "heldGpuBytes" | "guidanceBranches"
   >,
 ): MemoryChoice[] {
   const usual = defaultResidency(traits, facts.weightBytes, facts.runsOnce);
@@ -216,27 +221,44 @@ export function layeredChoices(
   const first = PRECISIONS.indexOf(precision);
   const last = Math.max(first, PRECISIONS.indexOf(lowestPrecision ?? precision));
   // float16 requires a device that supports it. int8-blocks needs as much memory as int8, which is faster.
-  const precisions = PRECISIONS.slice(first, last + 1).filter((one) =>
+  const supported = PRECISIONS.slice(first).filter((one) =>
     one === precision || (one === "float16" ? traits.float16 : one !== "int8-blocks")
   );
-  return precisions.flatMap((precision) =>
+  const isAllowed = (precision: Precision): boolean => PRECISIONS.indexOf(precision) <= last;
+  const ways = (precision: Precision, residencies: readonly Residency[]): MemoryChoice[] =>
     residencies.map((residency) => ({
       residency,
       parameters: { precision },
-      isApproximate: precision !== precisions[0],
+      isApproximate: precision !== supported[0],
       weightBytes: precisionBytes(facts.weightBytes, facts, precision),
       ...describe(residency, precision),
-    }))
-  );
+    }));
+  const streams = residencies.includes("stream");
+  return [
+    ...supported.filter(isAllowed).flatMap((precision) => ways(precision, residencies)),
+    ...supported.flatMap((precision) => {
+      const lower = isAllowed(precision) ? [] : [`precision "${precision}"`];
+      return [
+        ...(lower.length === 0 ? [] : ways(precision, residencies).map((way) => forbid(way, lower))),
+        ...(streams
+          ? []
+          : ways(precision, ["stream"]).map((way) => forbid(way, ['residency "stream"', ...lower]))),
+      ];
+    }),
+  ];
 }
 
-/** Returns the changes that would reduce the memory of a model of layers, as text for the user. */
-export function lowerPrecisionAdvice(residency: Residency, precision: Precision): string {
-  const hints = [
-    ...(residency === "stream" ? [] : ['allow residency "stream"']),
-    ...(precision === "int4"
-      ? []
-      : [`allow precision "${isQuantizedPrecision(precision) ? "int4" : "int8"}"`]),
-  ];
-  return hints.join(" or ") || "allow more memory";
+/** Marks a choice as one that the user would have to allow. */
+function forbid(choice: MemoryChoice, excluded: readonly string[]): MemoryChoice {
+  return { ...choice, unlessAllowed: `allow ${excluded.join(" and ")}` };
+}
+
+/** Adds, as advice, what each allowed choice would need for a smaller picture. */
+export function withSmallerPicture(
+  choices: readonly MemoryChoice[],
+  smaller: readonly MemoryChoice[],
+): MemoryChoice[] {
+  const advised = smaller.filter(({ unlessAllowed }) => unlessAllowed === undefined)
+    .map((choice) => ({ ...choice, isApproximate: true, unlessAllowed: SMALLER_PICTURE }));
+  return [...choices, ...advised];
 }

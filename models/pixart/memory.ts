@@ -14,11 +14,11 @@ import {
   layeredChoices,
   type LayeredFacts,
   layeredFacts,
-  lowerPrecisionAdvice,
   type MemoryChoice,
   type MemoryRequest,
   precisionBytes,
   PROCESS_BYTES,
+  withSmallerPicture,
 } from "../memory.ts";
 import { isQuantizedPrecision, type Precision } from "../precision.ts";
 import type { Residency } from "../segments.ts";
@@ -114,17 +114,20 @@ export function transformerMemoryChoices(
   request: MemoryRequest,
 ): MemoryChoice[] {
   const { traits } = request;
-  const guidanceBranches = branchesAtOnce(traits, guided, tokens.picture);
-  return layeredChoices(facts, request, (residency, precision) => ({
-    peakBytes: predictPeak(facts, traits, tokens, residency, precision),
-    heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
-    ...(traits.hostMemory ? {} : {
-      gpuPeakBytes: predictGpuPeak(facts, traits, guidanceBranches * tokens.picture, residency, precision),
-      heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, traits, residency, precision) : 0,
-    }),
-    guidanceBranches: guided ? guidanceBranches : undefined,
-    advice: `${lowerPrecisionAdvice(residency, precision)}, or make a smaller picture`,
-  }));
+  const choicesFor = (tokens: TransformerTokens): MemoryChoice[] => {
+    const guidanceBranches = branchesAtOnce(traits, guided, tokens.picture);
+    return layeredChoices(facts, request, (residency, precision) => ({
+      peakBytes: predictPeak(facts, traits, tokens, residency, precision),
+      heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
+      ...(traits.hostMemory ? {} : {
+        gpuPeakBytes: predictGpuPeak(facts, traits, guidanceBranches * tokens.picture, residency, precision),
+        heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, traits, residency, precision) : 0,
+      }),
+      guidanceBranches: guided ? guidanceBranches : undefined,
+    }));
+  };
+  const smaller = { ...tokens, picture: Math.ceil(tokens.picture / 4) };
+  return withSmallerPicture(choicesFor(tokens), choicesFor(smaller));
 }
 
 /**

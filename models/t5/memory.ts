@@ -13,7 +13,6 @@ import {
   layeredChoices,
   type LayeredFacts,
   layeredFacts,
-  lowerPrecisionAdvice,
   type MemoryChoice,
   type MemoryRequest,
   precisionBytes,
@@ -62,7 +61,6 @@ export function t5MemoryChoices(
       gpuPeakBytes: predictGpuPeak(facts, request.traits, residency, precision),
       heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, residency, precision) : 0,
     }),
-    advice: lowerPrecisionAdvice(residency, precision),
   }));
 }
 

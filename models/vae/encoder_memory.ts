@@ -9,7 +9,13 @@
 
 import type { Weights } from "../checkpoint/weights.ts";
 import type { EncodePicturesJob, PictureEncoderMemoryRequest } from "../architecture.ts";
-import { FLOAT32_BYTES, type MemoryChoice, PROCESS_BYTES, weightBytes } from "../memory.ts";
+import {
+  FLOAT32_BYTES,
+  type MemoryChoice,
+  PROCESS_BYTES,
+  weightBytes,
+  withSmallerPicture,
+} from "../memory.ts";
 import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
 import { stripGpuBytes, wholeGpuUnits } from "./memory.ts";
 import { chooseTiling } from "./tiling/tiled_vae_decoder.ts";
@@ -24,8 +30,24 @@ const WHOLE_UNITS = 2.8;
 /** Matches the weights of an autoencoder that encoding needs. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
-/** Returns all ways to encode pictures, best first. */
+/** Returns all ways to encode pictures, best first. Others that the request excludes follow for advice. */
 export function encoderMemoryChoices(
+  config: AutoencoderConfig,
+  weights: Weights,
+  job: EncodePicturesJob,
+  request: PictureEncoderMemoryRequest,
+): MemoryChoice[] {
+  const choices = choicesOf(config, weights, job, request);
+  const isExcluded = request.tiling === "none" && config._class_name === "AutoencoderKL";
+  const excluded = isExcluded ? choicesOf(config, weights, job, { ...request, tiling: "seamless" }) : [];
+  const [height, width] = [Math.ceil(job.height / 2), Math.ceil(job.width / 2)];
+  return withSmallerPicture([
+    ...choices,
+    ...excluded.map((choice) => ({ ...choice, unlessAllowed: 'allow tiling "seamless"' })),
+  ], choicesOf(config, weights, { ...job, height, width }, request));
+}
+
+function choicesOf(
   config: AutoencoderConfig,
   weights: Weights,
   { height, width, pixels }: EncodePicturesJob,
@@ -61,7 +83,6 @@ export function encoderMemoryChoices(
       }),
       heldBytes: !isSeamless && residency === "resident" ? bytes : 0,
       ...(traits.hostMemory || isSeamless || residency !== "resident" ? {} : { heldGpuBytes: bytes }),
-      advice: "make a smaller picture",
     };
   });
 }

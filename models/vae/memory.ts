@@ -11,7 +11,13 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { RuntimeTraits } from "../../runtime/runtime.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
-import { FLOAT32_BYTES, type MemoryChoice, PROCESS_BYTES, weightBytes } from "../memory.ts";
+import {
+  FLOAT32_BYTES,
+  type MemoryChoice,
+  PROCESS_BYTES,
+  weightBytes,
+  withSmallerPicture,
+} from "../memory.ts";
 import type { Residency } from "../segments.ts";
 import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
 import { SCORE_BYTES } from "./tiling/middle_block.ts";
@@ -94,8 +100,35 @@ export function decoderFacts(config: AutoencoderConfig, weights: Weights): Decod
   return { config, weightBytes: weightBytes(weights, (name) => DECODER.test(name)) };
 }
 
-/** Returns all ways to decode, best first. Blended tiles lose quality, so they come last. */
+/**
+ * Returns all ways to decode, best first. Blended tiles lose quality, so they come last. Tilings that the
+ * request excludes, and smaller pictures, follow for advice.
+ */
 export function decoderMemoryChoices(
+  facts: DecoderFacts,
+  pictures: DecodedPictures,
+  request: DecoderMemoryRequest,
+): MemoryChoice[] {
+  const { tiling } = request;
+  const choices = choicesOf(facts, pictures, request);
+  const { tileSize: _, ...anySize } = request;
+  const excluded = tiling === "auto" ? [] : choicesOf(facts, pictures, { ...anySize, tiling: "auto" })
+    .filter(({ parameters }) => parameters["tiling"] !== tiling)
+    .map((choice) => ({ ...choice, unlessAllowed: `allow tiling "${choice.parameters["tiling"]}"` }));
+  const smaller = choicesOf(facts, halved(pictures), request);
+  return withSmallerPicture([...choices, ...excluded], smaller);
+}
+
+/** Returns pictures with a quarter of the pixels. */
+function halved({ height, width, resizedTo, images }: DecodedPictures): DecodedPictures {
+  const half = (size: { height: number; width: number }) => ({
+    height: Math.ceil(size.height / 2),
+    width: Math.ceil(size.width / 2),
+  });
+  return { ...half({ height, width }), resizedTo: resizedTo && half(resizedTo), images };
+}
+
+function choicesOf(
   facts: DecoderFacts,
   pictures: DecodedPictures,
   { traits, residency = "stage", tiling, tileSize, tileOverlap = 0, computeType = "float32" }:
@@ -130,9 +163,6 @@ export function decoderMemoryChoices(
         ...(traits.hostMemory || mode === "seamless" || residency !== "resident"
           ? {}
           : { heldGpuBytes: facts.weightBytes }),
-        advice: mode === "blended"
-          ? "make a smaller picture"
-          : 'allow tiling "blended", or make a smaller picture',
       };
     })
   );

@@ -139,6 +139,78 @@ Deno.test("precision is lowered only if allowed, and only as far as necessary", 
   assert(allowed.fits);
 });
 
+/** The embedded model, about: little of its memory depends on the precision. */
+const SMALL: Run = {
+  ...PUBLISHED,
+  encode: { ...PUBLISHED.encode!, weightBytes: 6.3e6, layerBytes: 1e6, width: 256, layers: 4, heads: 4 },
+  denoise: { ...PUBLISHED.denoise!, weightBytes: 28e6, layerBytes: 3.3e6, width: 320, layers: 8, heads: 5 },
+  decode: { ...PUBLISHED.decode!, weightBytes: 4e6 },
+  height: 256,
+  width: 256,
+};
+
+Deno.test("advice on memory limits only names what is not allowed yet and makes a stage fit", () => {
+  const never = planMemory(SMALL, { traits: CPU, maxMemory: 10e6 });
+  assert.equal(never.problems.length, 3);
+  for (const problem of never.problems) {
+    assert.match(problem, /^\w+ needs \d+ MB, \d+ MB more than allowed: allow \d+ MB$/);
+  }
+  for (const lowestPrecision of PRECISIONS) {
+    for (const residency of [undefined, { "*": "stage" as const }]) {
+      for (const traits of [CPU, GPU]) {
+        const limits = Array.from({ length: 60 }, (_, index) => 0.19e9 * 1.05 ** index);
+        for (const maxMemory of limits) {
+          const request = { traits, residency, lowestPrecision, maxMemory };
+          for (const run of [SMALL, PUBLISHED]) {
+            for (const { stage, advice } of adviceOf(planMemory(run, request).problems)) {
+              const alone = planNodes(
+                nodesOf(run, follow(request, advice, stage)).filter((node) => node.stage === stage),
+                {
+                  maxMemory: /^allow ([\d.]+) ([MG])B$/.test(advice) ? amountIn(advice) : maxMemory,
+                },
+              );
+              if (advice === "make a smaller picture") continue;
+              assert(alone.plan.fits, `${stage} with ${advice}: ${alone.plan.problems}`);
+              const named = /precision "([^"]+)"/.exec(advice)?.[1];
+              const lower = PRECISIONS.findIndex((one) =>
+                one === named
+              ) > PRECISIONS.indexOf(lowestPrecision);
+              assert(named === undefined || lower, `${named} is allowed already`);
+            }
+          }
+        }
+      }
+    }
+  }
+});
+
+/** Returns the stages with problems, and the advice on each. The last part of an alternative counts. */
+function adviceOf(problems: readonly string[]): { stage: string; advice: string }[] {
+  return problems.flatMap((problem) => {
+    const [, stage = "", advice = ""] = /^(\w+) needs [^:]+: (.+)$/.exec(problem) ?? [];
+    return advice.split(" or ").map((advice) => ({ stage, advice }));
+  });
+}
+
+/** Returns a request that allows what advice names. */
+function follow(request: Request, advice: string, stage: string): Request {
+  const precision = PRECISIONS.find((one) => advice.includes(`precision "${one}"`));
+  return {
+    ...request,
+    ...(precision === undefined ? {} : { lowestPrecision: precision }),
+    ...(advice.includes('residency "stream"')
+      ? { residency: { ...request.residency, [stage]: "stream" } }
+      : {}),
+    ...(advice.includes("tiling") ? { tiling: "auto" } : {}),
+  };
+}
+
+/** Returns the amount that advice names, in bytes. */
+function amountIn(advice: string): number {
+  const [, amount, unit] = /([\d.]+) ([MG])B$/.exec(advice) ?? [];
+  return Number(amount) * (unit === "G" ? 1e9 : 1e6);
+}
+
 Deno.test("pictures are split into blended tiles only if nothing else fits", () => {
   const decode: Run = { ...PUBLISHED, encode: undefined, denoise: undefined };
   assert.equal(planMemory(decode, { traits: CPU, maxMemory: 2e9 }).stages[0]?.tiling, "seamless");
@@ -156,7 +228,9 @@ Deno.test("chosen tiles are larger than their overlap", () => {
       tiling: "auto",
       tileSize,
       tileOverlap,
-    }).flatMap(({ parameters }) => parameters["tiling"] === "blended" ? [parameters["tileSize"]] : []);
+    }).flatMap(({ parameters, unlessAllowed }) =>
+      unlessAllowed === undefined && parameters["tiling"] === "blended" ? [parameters["tileSize"]] : []
+    );
   assert.deepEqual([sizes(128), sizes(256), sizes(384), sizes(512)], [
     [512, 384, 256],
     [512, 384],
