@@ -36,7 +36,7 @@ import { comparePage, pageFile } from "./compare_page.ts";
 import { interruptSignal } from "./interrupt.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
-import { formatOfOutput } from "./save_pictures.ts";
+import { pictureFormat } from "./save_pictures.ts";
 import { writeLine } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder } from "./user_path.ts";
@@ -103,7 +103,7 @@ export function compareCommand(): Command {
 }
 
 async function compare(prompt: string, options: CompareOptions): Promise<void> {
-  const format = formatOfOutput(options.output);
+  const format = pictureFormat({ output: options.output });
   await checkOutputs([options.output, options.page], options);
   const [argsA, argsB] = await comparedArguments(prompt, options);
 

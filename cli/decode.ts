@@ -34,7 +34,7 @@ async function decode(
   command: Command,
 ): Promise<void> {
   const { output, outputFormat, saveTensor } = options;
-  const format = pictureFormat({ output, format: outputFormat });
+  const format = pictureFormat({ output, format: outputFormat }, { hasFormatOption: true });
   await checkOutputs([output, saveTensor], { json: options.json, namesFiles: output === undefined });
   const graph = textToImage(pictureRequest([], options), { latentsFile: userPath(latents) });
   const signal = interruptSignal();

@@ -95,7 +95,9 @@ async function save(made: RunResult, options: GenOptions): Promise<string[]> {
   }
   const image = made.get("decode.image");
   if (!image) return paths;
-  const format = pictureFormat({ output: options.output, format: options.outputFormat });
+  const format = pictureFormat({ output: options.output, format: options.outputFormat }, {
+    hasFormatOption: true,
+  });
   const output = options.output ?? defaultName(image.artifact.metadata, format);
   return [...paths, ...await saveMadePictures(image, { output, format })];
 }
@@ -117,5 +119,5 @@ function checkOptions(prompts: readonly string[], options: GenOptions): void {
   if ((loadLatents && until && until !== "decode") || (loadEmbeds && until === "encode")) {
     throw new UsageError(`Cannot stop after "${until}" because the run starts after it: leave out --until`);
   }
-  pictureFormat({ output: options.output, format: options.outputFormat });
+  pictureFormat({ output: options.output, format: options.outputFormat }, { hasFormatOption: true });
 }

@@ -30,7 +30,7 @@ import { interruptSignal } from "./interrupt.ts";
 import { optionOf } from "./name_option.ts";
 import { isFlag, optionSetting, refusing } from "./option_list.ts";
 import { checkOutputs, writeOutput } from "./output.ts";
-import { formatOfOutput } from "./save_pictures.ts";
+import { pictureFormat } from "./save_pictures.ts";
 import { showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -88,7 +88,7 @@ export function addAxisOptions(command: Command): Command {
 
 async function grid(prompt: string, options: GridOptions, command: Command): Promise<void> {
   // 1. Refuse invalid options.
-  const format = formatOfOutput(options.output);
+  const format = pictureFormat({ output: options.output });
   await checkOutputs([options.output], options);
   const columns = axisValues("x", options.x);
   const rows = options.y === undefined ? [{ label: "", options: {}, args: [] }] : axisValues("y", options.y);

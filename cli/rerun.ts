@@ -12,7 +12,8 @@ import type { GraphInput } from "../graph/document.ts";
 import { splitSource } from "../graph/plan.ts";
 import type { Provenance } from "../graph/provenance.ts";
 import type { MadeArtifact } from "../graph/run_options.ts";
-import { decodePicture, encodePicture } from "../images/picture.ts";
+import { isStream } from "../disk/output_file.ts";
+import { decodePicture, encodePicture, type PictureFormat } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { describePicture } from "../graph/describe_picture.ts";
@@ -27,6 +28,7 @@ import {
 } from "./find_provenance.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs, isStdout, outputPath, writeOutput } from "./output.ts";
+import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -64,15 +66,20 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
       `Cannot write ${target} again because the file must end in .safetensors: give -o FILE`,
     );
   }
+  const format = "path" in made ? await formatOfCopy(made, options.output) : undefined;
   await showRun(setParameters(graph, options.set), { ...run, ...memoryOptions(options), store }, options, {
     signal,
     command,
     warnings: ignoredOptions(command),
     until: splitSource(outputName)[0],
+    onPrepared(outlines) {
+      const count = outlines.get(outputName)?.shapes["image"]?.[0];
+      if ("path" in made && count !== undefined) requirePicture(made, count);
+    },
     save: async (result) => {
       const again = result.get(outputName)!;
       const likeness = "path" in made
-        ? await savePicture(again, made, file)
+        ? await savePicture(again, made, { file, format })
         : await saveAgain(again, made, file);
       if (!options.set) tell(likeness, made.provenance, again.provenance, options);
       return [outputPath(file)];
@@ -82,28 +89,57 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
 
 /**
  * The degree to which the new file equals the old one. A picture that another program has saved again has the
- * same pixels
- * but other bytes.
+ * same pixels but other bytes.
  */
-type Likeness = "bytes" | "pixels" | "none";
+type Likeness = "bytes" | "pixels" | "format" | "none";
 
-/** Writes the picture, and compares its file with the old one. */
+/**
+ * Returns the format of the new file. A name that the user gives decides it; a stream has no such name.
+ *
+ * @throws {UsageError} if the user's name has the extension of no picture format.
+ */
+async function formatOfCopy(made: PictureWithProvenance, output: string | undefined): Promise<PictureFormat> {
+  if (output === undefined || isStdout(output) || await isStream(outputPath(output))) return made.format;
+  return pictureFormat({ output });
+}
+
+/**
+ * Writes the picture, and compares it with the old file. If their formats differ, it is compared as it would
+ * be in the old format, because JPEG and WebP change pixels.
+ */
 async function savePicture(
   again: MadeArtifact,
   made: PictureWithProvenance,
-  file: string,
+  { file, format = made.format }: { readonly file: string; readonly format: PictureFormat | undefined },
 ): Promise<Likeness> {
   const { artifact, provenance } = again;
-  const { image, format } = made;
-  const pixels = toPixels(artifact.tensors["image"] as Tensor<"float32">)[image]!;
+  const { image } = made;
+  const pictures = toPixels(artifact.tensors["image"] as Tensor<"float32">);
+  requirePicture(made, pictures.length);
+  const pixels = pictures[image]!;
   const metadata = describePicture(artifact, image, provenance);
   const bytes = await encodePicture(pixels, { format, metadata });
   await writeOutput(file, [bytes]);
   if (isSame(bytes, made.bytes)) return "bytes";
-  const [before, after] = await Promise.all([made.bytes, bytes].map((file) => decodePicture(file)));
-  return before!.pixels.width === after!.pixels.width && isSame(before!.pixels.data, after!.pixels.data)
-    ? "pixels"
-    : "none";
+  const comparable = format === made.format
+    ? bytes
+    : await encodePicture(pixels, { format: made.format, metadata });
+  const [before, after] = await Promise.all([made.bytes, comparable].map((file) => decodePicture(file)));
+  if (before!.pixels.width !== after!.pixels.width || !isSame(before!.pixels.data, after!.pixels.data)) {
+    return "none";
+  }
+  return format === made.format ? "pixels" : "format";
+}
+
+/** Throws if the run makes too few pictures to contain the one that is made again. */
+function requirePicture({ image, path }: PictureWithProvenance, count: number): void {
+  if (image < count) return;
+  throw new UsageError(
+    `Cannot make ${path} again because it is picture ${
+      image + 1
+    } of its run, and the changed run makes only ` +
+      `${count}: keep the number of pictures`,
+  );
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
@@ -126,6 +162,7 @@ const ALIKE: Readonly<Record<Exclude<Likeness, "none">, string>> = {
   bytes: "The bytes are identical",
   pixels:
     "The pixels are identical, but the bytes are not: another program or version has saved the file since",
+  format: "The picture is identical, but the format of the file is not",
 };
 
 /** Reports whether the files are equal. Throws if they are not, and names the weights that have changed. */

@@ -64,7 +64,9 @@ async function resume(target: string, options: ResumeOptions, command: Command):
       "Cannot stop before the end because the snapshot would be lost: give -o FILE.safetensors",
     );
   }
-  const format = stepsMore === undefined ? pictureFormat({ output, format: outputFormat }) : "png";
+  const format = stepsMore === undefined
+    ? pictureFormat({ output, format: outputFormat }, { hasFormatOption: true })
+    : "png";
   const isNamed = output !== undefined || saveLatents !== undefined;
   await checkOutputs(saveLatents === undefined ? [output, saveTensor] : [saveLatents], {
     json: options.json,

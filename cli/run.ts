@@ -23,7 +23,7 @@ import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs } from "./output.ts";
-import { formatOfOutput } from "./save_pictures.ts";
+import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, pluginAddress, type StoreOptions } from "./store_options.ts";
@@ -99,7 +99,7 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
     );
   }
   for (const [output, file] of Object.entries(save)) {
-    if (kinds.get(output) === "image" && !file.endsWith(".safetensors")) formatOfOutput(file);
+    if (kinds.get(output) === "image" && !file.endsWith(".safetensors")) pictureFormat({ output: file });
   }
   await showRun(document, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),
@@ -196,7 +196,7 @@ async function saveOutput(made: MadeArtifact, file: string): Promise<string[]> {
   if (file.endsWith(".safetensors") || made.artifact.kind !== "image") {
     return [await saveArtifact(made, file)];
   }
-  return await saveMadePictures(made, { output: file, format: formatOfOutput(file) });
+  return await saveMadePictures(made, { output: file, format: pictureFormat({ output: file }) });
 }
 
 function saved(text: string, gathered: Record<string, string> = {}): Record<string, string> {

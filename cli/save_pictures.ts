@@ -28,29 +28,23 @@ const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
 /**
  * Returns the format of a target. On the standard output, which has no extension, the default is PNG.
  *
+ * @param target The file, and its format if the user gave one.
+ * @param command Whether the command has the option `--output-format`, which the error then advises.
  * @throws {UsageError} if no format is given and the extension does not name one.
  */
-export function pictureFormat({ output = ".png", format }: PictureTarget): PictureFormat {
-  return format ?? formatOfExtension(output, "give --output-format");
-}
-
-/**
- * Returns the format that a file's extension names, for commands without `--output-format`. On the standard
- * output, it is PNG.
- *
- * @throws {UsageError} if the extension names no format.
- */
-export function formatOfOutput(output: string): PictureFormat {
-  return formatOfExtension(output, "give another name");
-}
-
-function formatOfExtension(output: string, advice: string): PictureFormat {
+export function pictureFormat(
+  { output = ".png", format }: PictureTarget,
+  { hasFormatOption = false }: { readonly hasFormatOption?: boolean } = {},
+): PictureFormat {
+  if (format) return format;
   if (isStdout(output)) return "png";
   try {
     return pictureFormatOf(output);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    throw new UsageError(`${error.message}: ${advice}`);
+    throw new UsageError(
+      `${error.message}: ${hasFormatOption ? "give --output-format" : "give another name"}`,
+    );
   }
 }
 

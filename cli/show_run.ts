@@ -39,6 +39,8 @@ export interface ShownRunOptions {
   readonly command: Command;
   /** Warnings about the command. */
   readonly warnings?: readonly string[] | undefined;
+  /** Checks what is known about the results when all nodes are prepared. */
+  readonly onPrepared?: RunOptions["onPrepared"];
   /** Writes the results to files, and returns their paths. */
   readonly save: (made: RunResult) => Promise<readonly string[]>;
 }

@@ -6,8 +6,9 @@
  * @module
  */
 
+import type { ArtifactOutline } from "../artifacts/outline.ts";
 import { NodeRunner } from "./node_runner.ts";
-import { prepareRun, wantedOutputs } from "./prepared_run.ts";
+import { prepareRun, type ReadyNode, wantedOutputs } from "./prepared_run.ts";
 import { describeOrigin } from "./provenance.ts";
 import type { MadeArtifact, OutputReference, RunOptions, RunResult } from "./run_options.ts";
 import { RunReporter } from "./run_reporter.ts";
@@ -62,6 +63,8 @@ async function run(
   const { signal = new AbortController().signal } = options;
   try {
     const prepared = await prepareRun(document, { ...options, signal }, reporter);
+    const wanted = wantedOutputs(prepared.nodes, options.outputs);
+    await options.onPrepared?.(outlinesOf(prepared.nodes, wanted));
 
     // 2. Run each node whose result is not known.
     const { snapshots = DEFAULT_SNAPSHOTS, previews = false, saved = {} } = options;
@@ -70,7 +73,7 @@ async function run(
 
     // 3. Return the requested artifacts. Each artifact that is read is checked against its id.
     const outputs = new Map<string, OutputReference>();
-    for (const output of wantedOutputs(prepared.nodes, options.outputs)) {
+    for (const output of wanted) {
       outputs.set(output, { ...runner.reference(output), provenance: describeOrigin(runner.origin(output)) });
     }
     await read(runner, outputs);
@@ -82,4 +85,11 @@ async function run(
   } finally {
     for (const executor of options.executors) await executor.runEnded?.();
   }
+}
+
+function outlinesOf(nodes: readonly ReadyNode[], outputs: readonly string[]): Map<string, ArtifactOutline> {
+  const all = nodes.flatMap(({ id, prepared }) =>
+    Object.entries(prepared.outputs).map(([port, outline]) => [`${id}.${port}`, outline] as const)
+  );
+  return new Map(all.filter(([output]) => outputs.includes(output)));
 }

@@ -7,6 +7,7 @@
  */
 
 import type { Artifact } from "../artifacts/artifact.ts";
+import type { ArtifactOutline } from "../artifacts/outline.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import type { Precision } from "../models/precision.ts";
 import type { Residency } from "../models/segments.ts";
@@ -84,6 +85,13 @@ export interface RunOptions extends PrepareOptions {
    * @default {false}
    */
   readonly previews?: boolean | undefined;
+  /**
+   * Called when all nodes are prepared, with what is known about the outputs that the run returns, by
+   * `node.port`. No weight has been read by then. The run ends if it throws.
+   */
+  readonly onPrepared?:
+    | ((outlines: ReadonlyMap<string, ArtifactOutline>) => void | Promise<void>)
+    | undefined;
 }
 
 /** An output artifact of a run, by id. */
