@@ -6,7 +6,6 @@
 
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
-import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "../graph/document.ts";
 import { splitSource } from "../graph/plan.ts";
@@ -30,6 +29,7 @@ import { writeLine } from "./standard_streams.ts";
 import { checkOutputs, isStdout, outputPath, writeOutput } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
+import { openInputStore } from "./run_store.ts";
 import { saveArtifact, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -57,7 +57,7 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
   await checkOutputs([file], options);
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
-  const store = run.store ?? new MemoryStore();
+  const store = run.store ?? openInputStore();
   const made = await findProvenance(target, store);
   const { graph, output } = made.provenance;
   const outputName = asOutput(output);

@@ -5,7 +5,6 @@
  */
 
 import { Command } from "commander";
-import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import { splitSource } from "../graph/plan.ts";
 import { type ResumeChanges, resumeGraph } from "../graph/resume.ts";
 import { defaultName } from "../graph/describe_picture.ts";
@@ -18,6 +17,7 @@ import { pathOrName } from "./path_or_name.ts";
 import { interval, number, seeds, texts, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
+import { openInputStore } from "./run_store.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -74,7 +74,7 @@ async function resume(target: string, options: ResumeOptions, command: Command):
   });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
-  const store = run.store ?? new MemoryStore();
+  const store = run.store ?? openInputStore();
   const made = await findProvenance(target, store);
   const { graph, wanted } = resumeGraph(made, changes(options));
   await showRun(graph, { ...run, ...memoryOptions(options), store }, options, {

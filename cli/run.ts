@@ -23,6 +23,7 @@ import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs } from "./output.ts";
+import { openInputStore } from "./run_store.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
@@ -101,7 +102,8 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
   for (const [output, file] of Object.entries(save)) {
     if (kinds.get(output) === "image" && !file.endsWith(".safetensors")) pictureFormat({ output: file });
   }
-  await showRun(document, { ...run, ...memoryOptions(options) }, options, {
+  const store = run.store ?? openInputStore();
+  await showRun(document, { ...run, ...memoryOptions(options), store }, options, {
     signal: interruptSignal(),
     until,
     outputs: Object.keys(save),

@@ -9,6 +9,7 @@ import { fetchNamingProxy } from "../network/proxy.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { HttpStore } from "../artifacts/store/http_store.ts";
+import { inputStore } from "../artifacts/store/input_store.ts";
 import { isS3Address, parseS3Address } from "../artifacts/store/s3_address.ts";
 import { S3Store } from "../artifacts/store/s3_store.ts";
 import { combinedStore, type RunStore } from "../artifacts/store/store.ts";
@@ -50,6 +51,14 @@ export async function openRunStore(
     store: combinedStore(artifacts, records),
     warning: reason && `The records of how results were made are not stored: ${reason}. ${advice}`,
   };
+}
+
+/**
+ * Opens the store of a run with `--no-store`. It stores nothing and knows no results, but it finds the
+ * artifacts that the run starts from in the folder that other runs use.
+ */
+export function openInputStore(): RunStore {
+  return inputStore(new FolderStore(defaultStoreFolder()));
 }
 
 /**

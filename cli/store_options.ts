@@ -55,7 +55,10 @@ export function addStoreOptions(command: Command): Command {
         "--store <dir|url>",
         "store of results, which later runs reuse: a folder, a server, s3://BUCKET (default: in the user's cache)",
       )
-      .option("--no-store", "do not store results, and run all stages")
+      .option(
+        "--no-store",
+        "do not store results, and run all stages; inputs are still read from the default store",
+      )
       .option(
         "--checkpoint-every <n>",
         "save a snapshot every n steps; 0 for never (default: every 5 seconds)",

@@ -51,7 +51,7 @@ export class GivenArtifacts {
         const known = given.#given.get(name) ??
           ("file" in input
             ? await givenFile(input.file, store, readFile)
-            : await givenId(input.artifact, store, reporter));
+            : await givenId(input.artifact, `input "${port}" of "${node.id}"`, store, reporter));
         given.#given.set(name, known);
         const expected = node.stage.inputs[port]!.kind;
         const { kind } = known.outline;
@@ -118,12 +118,24 @@ async function givenFile(
 /**
  * Reads an artifact from the store. Of a large artifact, only the part that preparing a graph needs is read
  * before a node runs.
+ *
+ * @param user Which input needs the artifact, for errors.
  */
-async function givenId(id: string, store: RunStore, reporter: RunReporter): Promise<GivenArtifact> {
+async function givenId(
+  id: string,
+  user: string,
+  store: RunStore,
+  reporter: RunReporter,
+): Promise<GivenArtifact> {
   const options = { onDamage: reporter.damage };
   const whole = async (): Promise<Artifact> => {
     const artifact = await store.get(id, options);
-    if (!artifact) throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`);
+    if (!artifact) {
+      throw new ArtifactError(
+        `Cannot read artifact ${id}, ${user}, because the store does not have it: ` +
+          `use the store of the run that made or read it, or start again from a file`,
+      );
+    }
     checkContent(artifact, nameOf({ artifact: id }));
     return artifact;
   };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
 import { inputPath } from "../stages/images/picture_goldens.ts";
-import { inFolder, TINY } from "./run_cli.ts";
+import { inFolder, storeOf, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "48", "-H", "32", "--no-resolution-binning", "--steps", "3"];
@@ -47,5 +47,24 @@ Deno.test("rerun refuses a change that leaves out the picture", async () => {
     const fault =
       /^error: Cannot make .*p-1\.png again because it is picture 2 of its run, and the changed run /;
     await refused(folder, 2, fault, "rerun", "p-1.png", "--set", "denoise.imagesPerPrompt=1", "-o", "x.png");
+  });
+});
+
+Deno.test("rerun and resume find the start picture with --no-store, and say what is missing", async () => {
+  await inFolder(async (folder) => {
+    await run(folder, "gen", "cat", ...SMALL, "--image", PICTURE, "-o", "i.png");
+    assert.match(await run(folder, "rerun", "i.png", "--no-store", "-o", "r.png"), /The bytes are identical/);
+    await run(folder, "resume", "i.png", "--from-step", "1", "--no-store", "-o", "s.png");
+    // Every stage runs again. The results in the folder are not used.
+    const { stdout } = await runHere(folder, "rerun", "i.png", "--no-store", "--json", "-o", "r.png");
+    for (const stage of ["encode", "encode-image", "denoise", "decode"]) {
+      assert.match(stdout, new RegExp(`"type":"stage:start","node":"[a-z-]+","stage":"${stage}"`));
+    }
+    await Deno.remove(storeOf(folder), { recursive: true });
+    const fault =
+      /^error: Cannot read artifact [0-9a-f]{64}, input "image" of "encode-image", because the store does not have it: /;
+    for (const options of [[], ["--no-store"]]) {
+      await refused(folder, 2, fault, "rerun", "i.png", ...options, "-o", "r.png");
+    }
   });
 });

@@ -310,7 +310,7 @@ Deno.test("artifacts in the store can be inputs, and results made from a file ar
   assert.deepEqual(content(stored.made), content(file.made));
   await assert.rejects(
     run({ sum: { stage: "add", inputs: { a: { artifact: "0".repeat(64) } } } }, store),
-    /Cannot read artifact 0+: the store does not have it/,
+    /Cannot read artifact 0+, input "a" of "sum", because the store does not have it: use the store of /,
   );
 });
 
