@@ -199,7 +199,11 @@ async function make(
   stem: string,
   signal: AbortSignal,
 ): Promise<Way> {
-  const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
+  const files = {
+    embeddings: `${stem}.embeddings.safetensors`,
+    latents: `${stem}.latents.safetensors`,
+    picture: `${stem}.png`,
+  };
   const started = performance.now();
   const saved = ["--save-embeds", files.embeddings, "--save-latents", files.latents];
   const command = moduleCommand(

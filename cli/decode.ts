@@ -12,7 +12,7 @@ import { addModelOptions, addPictureOptions, addRunOptions, type GenOptions } fr
 import { memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { checkOutputs } from "./output.ts";
+import { checkOutputs, checkTensorNames } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -36,6 +36,7 @@ async function decode(
   const { output, outputFormat, saveTensor } = options;
   const format = pictureFormat({ output, format: outputFormat }, { hasFormatOption: true });
   await checkOutputs([output, saveTensor], { json: options.json, namesFiles: output === undefined });
+  await checkTensorNames([saveTensor]);
   const graph = textToImage(pictureRequest([], options), { latentsFile: userPath(latents) });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));

@@ -21,7 +21,7 @@ import { imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_re
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { wholeNumber } from "./option_values.ts";
-import { checkOutputs } from "./output.ts";
+import { checkOutputs, checkTensorNames } from "./output.ts";
 import { saveArtifact, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
@@ -51,6 +51,7 @@ export function denoiseCommand(): Command {
 async function denoise(embeddings: string, options: DenoiseOptions, command: Command): Promise<void> {
   const { stopAfter } = options;
   await checkOutputs([options.output], options);
+  await checkTensorNames([options.output]);
   const embeddingsFile = userPath(embeddings);
   const noiseFile = options.initNoise && userPath(options.initNoise);
   const graph = textToImage(pictureRequest([], options), {

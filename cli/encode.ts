@@ -18,7 +18,7 @@ import {
 import { memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { checkOutputs } from "./output.ts";
+import { checkOutputs, checkTensorNames } from "./output.ts";
 import { saveArtifact, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 
@@ -40,6 +40,7 @@ export function encodeCommand(): Command {
 
 async function encode(prompts: string[], options: EncodeOptions, command: Command): Promise<void> {
   await checkOutputs([options.output], options);
+  await checkTensorNames([options.output]);
   const graph = textToImage(pictureRequest(prompts, options), { pair: true });
   const run = await openRun(options, runOptions(options));
   const node = options.negative ? "pair" : "prompt";

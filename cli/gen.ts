@@ -13,7 +13,7 @@ import { addGenOptions, type GenOptions } from "./gen_options.ts";
 import { checkBeginning, imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions, skippedStages } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { checkOutputs } from "./output.ts";
+import { checkOutputs, checkTensorNames } from "./output.ts";
 import { allPrompts } from "./prompts_file.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
@@ -52,6 +52,7 @@ async function gen(
     json: options.json,
     namesFiles: output === undefined && until === "decode",
   });
+  await checkTensorNames([saveEmbeds, saveLatents, saveTensor]);
   const request = pictureRequest(prompts, options);
   const signal = interruptSignal();
 

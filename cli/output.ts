@@ -5,7 +5,7 @@
  */
 
 import { stderr, stdout } from "node:process";
-import { checkOutputFile, checkOutputFolder, writeOutputFile } from "../disk/output_file.ts";
+import { checkOutputFile, checkOutputFolder, isStream, writeOutputFile } from "../disk/output_file.ts";
 import { writeLine, writeStdout } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder, userPath } from "./user_path.ts";
@@ -41,7 +41,7 @@ export function outputPath(output: string): string {
  * @param outputs The names of all outputs, as the user gave them. `undefined` is skipped.
  * @param printing What the command prints in addition, and whether it chooses names of files in the user's
  * folder itself.
- * @throws {UsageError} if several outputs would go to the standard output.
+ * @throws {UsageError} if several outputs would go to the standard output, or to the same file.
  * @throws {FileError} if an output is a folder or cannot be written.
  */
 export async function checkOutputs(
@@ -59,7 +59,29 @@ export async function checkOutputs(
     );
   }
   for (const path of paths) if (path !== STDOUT) await checkOutputFile(path);
+  const files = new Set<string>();
+  for (const path of paths) {
+    if (path === STDOUT || await isStream(path)) continue;
+    if (files.has(path)) {
+      throw new UsageError(`Cannot write two results to "${path}": give each its own file`);
+    }
+    files.add(path);
+  }
   if (namesFiles) await checkOutputFolder(userFolder());
+}
+
+/**
+ * Checks that files of tensors have names that say so, because other programs would take them for pictures.
+ *
+ * @param outputs The names of the outputs, as the user gave them. `undefined` is skipped.
+ * @throws {UsageError} if a name does not end in `.safetensors`. A pipe or a device can have any name.
+ */
+export async function checkTensorNames(outputs: readonly (string | undefined)[]): Promise<void> {
+  for (const output of outputs) {
+    if (output === undefined || isStdout(output) || output.endsWith(".safetensors")) continue;
+    if (await isStream(outputPath(output))) continue;
+    throw new UsageError(`Cannot write tensors to "${output}": give a name that ends in .safetensors`);
+  }
 }
 
 /**

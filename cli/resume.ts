@@ -15,7 +15,7 @@ import { interruptSignal } from "./interrupt.ts";
 import { findProvenance } from "./find_provenance.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { interval, number, seeds, texts, wholeNumber } from "./option_values.ts";
-import { checkOutputs } from "./output.ts";
+import { checkOutputs, checkTensorNames } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { openInputStore } from "./run_store.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
@@ -72,6 +72,7 @@ async function resume(target: string, options: ResumeOptions, command: Command):
     json: options.json,
     namesFiles: !isNamed,
   });
+  await checkTensorNames([saveLatents, saveTensor]);
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const store = run.store ?? openInputStore();

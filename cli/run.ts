@@ -13,7 +13,7 @@ import { nearest } from "../errors/nearest.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
-import { planGraph } from "../graph/plan.ts";
+import { type GraphPlan, planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { addRunOptions, type GenOptions } from "./gen_options.ts";
@@ -22,7 +22,7 @@ import { pathOrName } from "./path_or_name.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
-import { checkOutputs } from "./output.ts";
+import { checkOutputs, checkTensorNames } from "./output.ts";
 import { openInputStore } from "./run_store.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
@@ -42,8 +42,15 @@ type RunCommandOptions =
     readonly set?: SetParameters;
     readonly until?: string;
     readonly printGraph?: boolean;
-    readonly save?: Readonly<Record<string, string>>;
+    readonly save?: readonly SavedOutput[];
   };
+
+/** An output of the graph, and the file to write it to. */
+interface SavedOutput {
+  /** The output: `node.port`. */
+  readonly output: string;
+  readonly file: string;
+}
 
 /** Creates the `run` command. */
 export function runCommand(): Command {
@@ -64,10 +71,10 @@ export function runCommand(): Command {
 }
 
 async function runDocument(file: string, options: RunCommandOptions, command: Command): Promise<void> {
-  const { until, save = {} } = options;
-  const isNamed = Object.keys(save).length > 0;
+  const { until, save = [] } = options;
+  const isNamed = save.length > 0;
   if (!options.printGraph) {
-    await checkOutputs(Object.values(save), { json: options.json, namesFiles: !isNamed });
+    await checkOutputs(save.map(({ file }) => file), { json: options.json, namesFiles: !isNamed });
   }
   const path = userPath(file);
   const read = await readDocument(path);
@@ -87,26 +94,12 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
     return writeLine(stdout, JSON.stringify(plan.document, null, 2));
   }
   const { nodes } = planGraph(document, run.registry, { until });
-  const kinds = new Map(
-    nodes.flatMap(({ id, stage }) =>
-      Object.entries(stage.outputs).map(([port, { kind }]) => [`${id}.${port}`, kind])
-    ),
-  );
-  const missing = Object.keys(save).find((output) => !kinds.has(output));
-  if (missing !== undefined) {
-    throw new UsageError(
-      `Cannot save "${missing}": the outputs of the graph are ${[...kinds.keys()].join(", ")}`,
-      "save",
-    );
-  }
-  for (const [output, file] of Object.entries(save)) {
-    if (kinds.get(output) === "image" && !file.endsWith(".safetensors")) pictureFormat({ output: file });
-  }
+  await checkSaved(save, nodes);
   const store = run.store ?? openInputStore();
   await showRun(document, { ...run, ...memoryOptions(options), store }, options, {
     signal: interruptSignal(),
     until,
-    outputs: Object.keys(save),
+    outputs: save.map(({ output }) => output),
     command,
     warnings: ignoredOptions(command),
     save: (made) => isNamed ? saveNamed(made, save) : savePicturesOf(made),
@@ -173,9 +166,29 @@ function withModel(document: GraphDocument, model: string | undefined): GraphDoc
   return setParameters(document, Object.fromEntries(named.map(([id]) => [`${id}.model`, pathOrName(model)])));
 }
 
-async function saveNamed(made: RunResult, files: Readonly<Record<string, string>>): Promise<string[]> {
+/** Throws if the graph has no such output, or if a file's name does not fit its output. */
+async function checkSaved(save: readonly SavedOutput[], nodes: GraphPlan["nodes"]): Promise<void> {
+  const kinds = new Map<string, string>(
+    nodes.flatMap(({ id, stage }) =>
+      Object.entries(stage.outputs).map(([port, { kind }]) => [`${id}.${port}`, kind] as const)
+    ),
+  );
+  for (const { output, file } of save) {
+    const kind = kinds.get(output);
+    if (kind === undefined) {
+      throw new UsageError(
+        `Cannot save "${output}": the outputs of the graph are ${[...kinds.keys()].join(", ")}`,
+        "save",
+      );
+    }
+    if (kind !== "image") await checkTensorNames([file]);
+    else if (!file.endsWith(".safetensors")) pictureFormat({ output: file });
+  }
+}
+
+async function saveNamed(made: RunResult, files: readonly SavedOutput[]): Promise<string[]> {
   const paths: string[] = [];
-  for (const [output, file] of Object.entries(files)) {
+  for (const { output, file } of files) {
     paths.push(...await saveOutput(made.get(output)!, file));
   }
   return paths;
@@ -201,8 +214,8 @@ async function saveOutput(made: MadeArtifact, file: string): Promise<string[]> {
   return await saveMadePictures(made, { output: file, format: pictureFormat({ output: file }) });
 }
 
-function saved(text: string, gathered: Record<string, string> = {}): Record<string, string> {
+function saved(text: string, gathered: readonly SavedOutput[] = []): SavedOutput[] {
   const [, output, file] = /^([\w-]+\.\w+)=(.+)$/.exec(text) ?? [];
-  if (output !== undefined && file !== undefined) return { ...gathered, [output]: file };
+  if (output !== undefined && file !== undefined) return [...gathered, { output, file }];
   throw new InvalidArgumentError("It must be NODE.PORT=FILE.");
 }

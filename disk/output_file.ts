@@ -79,7 +79,8 @@ export async function checkOutputFolder(folder: string, named = folder): Promise
  * @param path The file.
  */
 export async function isStream(path: string): Promise<boolean> {
-  return (await findDestination(path)).openFlag !== undefined;
+  const found = await statIfThere(path, path);
+  return !found?.isDirectory() && (await findDestination(path)).openFlag !== undefined;
 }
 
 /** Follows the links of a path, including those to a file that does not exist yet. */

@@ -82,10 +82,10 @@ Deno.test("an 8-bit checkpoint makes the latents and the picture of the same val
           return name === "float8" ? rounded : toFloat32(rounded);
         });
       }
-      const files = ["--save-latents", `${name}.st`, "--save-tensor", `${name}-picture.st`];
+      const files = ["--save-latents", `${name}.safetensors`, "--save-tensor", `${name}-picture.safetensors`];
       const { status, stderr } = await runHere(folder, "gen", "cute cat", "-m", model, ...SMALL, ...files);
       assert.equal(status, 0, stderr);
-      made.push(`${name}.st`, `${name}-picture.st`);
+      made.push(`${name}.safetensors`, `${name}-picture.safetensors`);
     }
     const [latents, picture, latents32, picture32] = await Promise.all(
       made.map(async (file) => (await readArtifact(join(folder, file))).tensors),
