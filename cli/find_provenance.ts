@@ -17,6 +17,7 @@ import { storedOrigin } from "../graph/lineage.ts";
 import { describeOrigin, parseProvenance, type Provenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
 import { decodePicture, type PictureFormat } from "../images/picture.ts";
+import { inPictureFile } from "../images/picture_file_error.ts";
 import { wholeId } from "./whole_id.ts";
 import { STORED } from "./store.ts";
 import { UsageError } from "./usage_error.ts";
@@ -64,7 +65,7 @@ export async function findProvenance(
   if (!found && /^[0-9a-f]{4,64}$/i.test(target)) return await findStored(target, store);
   if (target.endsWith(".safetensors")) return await findFile(path, store);
   const bytes = new Uint8Array(await onDisk("read", path, readFile(path)));
-  const { metadata, format } = await decodePicture(bytes);
+  const { metadata, format } = await inPictureFile(path, decodePicture(bytes));
   const text = metadata["pixstage"];
   if (text === undefined) throw unknown(target);
   const provenance = parseProvenance(text, target);

@@ -16,6 +16,7 @@ import { parseProvenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
 import type { ReadFile } from "../graph/run_options.ts";
 import { decodePicture } from "../images/picture.ts";
+import { inPictureFile } from "../images/picture_file_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";
 import { findProvenance } from "./find_provenance.ts";
@@ -125,7 +126,8 @@ function describeTensor(tensor: Tensor): string {
 
 /** Describes a picture: its size, its format, and the parameters in its metadata. */
 async function inspectPicture(path: string): Promise<JsonObject> {
-  const { pixels, metadata, format } = await decodePicture(new Uint8Array(await readFile(path)));
+  const bytes = new Uint8Array(await onDisk("read", path, readFile(path)));
+  const { pixels, metadata, format } = await inPictureFile(path, decodePicture(bytes));
   const { pixstage, ...rest } = metadata;
   return {
     what: "picture",

@@ -8,9 +8,13 @@
 import type { Artifact } from "../artifacts/artifact.ts";
 import { encodeArtifactChunks } from "../artifacts/artifact_file.ts";
 import { readArtifact, readFileRange, readSafetensorsFileHeader } from "../artifacts/files_on_disk.ts";
+import { SafetensorsError } from "../artifacts/safetensors_error.ts";
+import type { SafetensorsHeader } from "../artifacts/safetensors_header.ts";
 import { writeOutputFile } from "../disk/output_file.ts";
+import { FormatError } from "../errors/pixstage_error.ts";
 import { isPictureFile } from "../images/picture.ts";
 import { readPictureArtifact } from "../images/picture_artifact.ts";
+import { inPictureFile } from "../images/picture_file_error.ts";
 import { parseProvenance, type Provenance, provenanceText } from "./provenance.ts";
 import type { ReadFile } from "./run_options.ts";
 
@@ -27,18 +31,33 @@ const SIGNATURE_BYTES = 12;
  * @param path The file.
  * @returns The artifact and its provenance.
  * @throws {FileError} if the file cannot be read.
- * @throws {SafetensorsError} if the file is neither a picture nor valid safetensors.
- * @throws {FormatError} if the picture is damaged, or its provenance cannot be parsed.
+ * @throws {SafetensorsError} if the name ends in `.safetensors`, and the file is not valid safetensors.
+ * @throws {FormatError} if the file is neither a picture nor safetensors, if the picture is damaged, or if its
+ * provenance cannot be parsed.
  */
 export async function readArtifactFile(path: string): Promise<ReadFile> {
   if (isPictureFile(await readFileRange(path, 0, SIGNATURE_BYTES))) {
-    return { artifact: await readPictureArtifact(await readFileRange(path, 0, Infinity)) };
+    const bytes = await readFileRange(path, 0, Infinity);
+    return { artifact: await inPictureFile(path, readPictureArtifact(bytes)) };
   }
-  const text = (await readSafetensorsFileHeader(path)).metadata.get(PROVENANCE_KEY);
+  const text = (await readHeader(path)).metadata.get(PROVENANCE_KEY);
   return {
     artifact: await readArtifact(path),
     ...(text === undefined ? {} : { provenance: parseProvenance(text, path) }),
   };
+}
+
+/** Reads the header of a safetensors file. A file whose name does not say that it is one may be anything. */
+async function readHeader(path: string): Promise<SafetensorsHeader> {
+  try {
+    return await readSafetensorsFileHeader(path);
+  } catch (cause) {
+    if (!(cause instanceof SafetensorsError) || path.endsWith(".safetensors")) throw cause;
+    throw new FormatError(
+      `Cannot read "${path}" because it is neither a picture (PNG, JPEG, WebP) nor safetensors: convert it to one of these`,
+      { cause },
+    );
+  }
 }
 
 /**

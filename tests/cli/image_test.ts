@@ -65,8 +65,20 @@ Deno.test("gen refuses pictures and masks that it cannot start from", async () =
     await refused(/steps times strength is less than 1/, "--image", PICTURE, "--strength", "0.1");
     await refused(/--mask.*without a picture/s, "--mask", MASK);
     await refused(/--soft-mask.*without a mask/s, "--image", PICTURE, "--soft-mask");
-    await refused(/notes\.txt/, "--image", "notes.txt");
-    await refused(/Cannot (read|decode) png/i, "--image", "cut.png");
+    await Deno.writeTextFile(join(folder, "x.gif"), "GIF89a, and more");
+    for (const name of ["notes.txt", "x.gif"]) {
+      const fault =
+        `Cannot read ".*${name}" because it is neither a picture \\(PNG, JPEG, WebP\\) nor safetensors: `;
+      await refused(new RegExp(fault), "--image", name);
+    }
+    await Deno.writeTextFile(join(folder, "no.safetensors"), "no tensors, but the name says so");
+    await refused(/no\.safetensors" as safetensors: header/, "--image", "no.safetensors");
+    await refused(/cut\.png: Cannot (read|decode) png/i, "--image", "cut.png");
+    for (const command of ["inspect", "rerun", "resume"]) {
+      const { status, stderr } = await runHere(folder, command, "cut.png");
+      assert.match(stderr, /^error: .*cut\.png: Cannot (read|decode) png/i);
+      assert.equal(status, 1);
+    }
     await refused(/missing\.png/, "--image", "missing.png");
     const { stderr } = await runHere(folder, "gen", "cat", ...SMALL, "-o", "y.png", "--strength", "0.5");
     assert.match(
