@@ -4,8 +4,7 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
-import { onDisk } from "../disk/file_error.ts";
+import { readTextFile } from "./text_file.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -14,7 +13,7 @@ import { userPath } from "./user_path.ts";
  *
  * @param prompts The prompts from the command line.
  * @param options The options, which can name a file.
- * @throws {UsageError} if the file contains no prompt.
+ * @throws {UsageError} if the file contains no prompt, or is not UTF-8.
  */
 export async function allPrompts(
   prompts: readonly string[],
@@ -22,8 +21,8 @@ export async function allPrompts(
 ): Promise<string[]> {
   if (promptsFile === undefined) return [...prompts];
   const path = userPath(promptsFile);
-  const text = await onDisk("read", path, readFile(path, "utf8"));
-  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/).map((line) => line.trim());
+  const text = await readTextFile(path, "promptsFile");
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
   const found = lines.filter((line) => line !== "");
   if (found.length === 0) {
     throw new UsageError(

@@ -5,10 +5,8 @@
  */
 
 import { Command, InvalidArgumentError } from "commander";
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { stdout } from "node:process";
-import { onDisk } from "../disk/file_error.ts";
 import { nearest } from "../errors/nearest.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
@@ -28,6 +26,7 @@ import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, pluginAddress, type StoreOptions } from "./store_options.ts";
+import { readTextFile } from "./text_file.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -108,7 +107,7 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
 
 /** Reads a document, and makes its paths absolute. */
 async function readDocument(path: string): Promise<GraphDocument> {
-  const text = await onDisk("read", path, readFile(path, "utf8"));
+  const text = await readTextFile(path);
   let value: unknown;
   try {
     value = JSON.parse(text, requireField);

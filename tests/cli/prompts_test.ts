@@ -54,8 +54,10 @@ Deno.test("gen reads prompts from a file, one per line, and fills their wildcard
 Deno.test("gen refuses a file without prompts and unbalanced braces", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "empty.txt"), "\n \n");
+    await Deno.writeFile(join(folder, "latin.txt"), Uint8Array.of(0x63, 0x61, 0x66, 0xe9, 0x0a));
     const refused: [string[], RegExp, number][] = [
       [["--prompts-file", "empty.txt"], /empty\.txt because it is empty: write one prompt per line/, 2],
+      [["--prompts-file", "latin.txt"], /latin\.txt" because it is not UTF-8 text: save it as UTF-8/, 2],
       [["--prompts-file", "nowhere.txt"], /nowhere\.txt/, 1],
       [["a {red car", "--wildcards"], /a \{ is not closed at character 3/, 2],
       [["--prompts-file", "empty.txt", "--load-latents", "x.safetensors"], /empty\.txt/, 2],
