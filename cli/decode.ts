@@ -13,7 +13,7 @@ import { memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs, checkTensorNames } from "./output.ts";
-import { pictureFormat } from "./save_pictures.ts";
+import { checkPictureFiles, pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
@@ -44,6 +44,9 @@ async function decode(
     signal,
     command,
     warnings: ignoredOptions(command),
+    onPrepared: async (outlines) => {
+      if (output !== undefined) await checkPictureFiles(outlines.get("decode.image"), output);
+    },
     save: async (made) => {
       const image = made.get("decode.image")!;
       const tensor = saveTensor === undefined ? [] : [await saveArtifact(image, saveTensor)];

@@ -15,7 +15,7 @@ import { ignoredOptions, skippedStages } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs, checkTensorNames } from "./output.ts";
 import { allPrompts } from "./prompts_file.ts";
-import { pictureFormat } from "./save_pictures.ts";
+import { checkPictureFiles, pictureFiles, pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -48,12 +48,14 @@ async function gen(
     saveTensor,
     until = "decode",
   } = options;
-  await checkOutputs([output, saveEmbeds, saveLatents, saveTensor], {
+  const request = pictureRequest(prompts, options);
+  const count = prompts.length * (request.imagesPerPrompt ?? 1);
+  const pictures = output !== undefined && count > 0 ? await pictureFiles(output, count) : [output];
+  await checkOutputs([...pictures, saveEmbeds, saveLatents, saveTensor], {
     json: options.json,
     namesFiles: output === undefined && until === "decode",
   });
   await checkTensorNames([saveEmbeds, saveLatents, saveTensor]);
-  const request = pictureRequest(prompts, options);
   const signal = interruptSignal();
 
   // 2. Build the graph.
@@ -78,6 +80,9 @@ async function gen(
     command,
     warnings: ignoredOptions(command, skippedStages(graph)),
     outputs: [...(saveEmbeds ? ["pair.embeddings"] : []), ...(saveLatents ? ["denoise.latents"] : [])],
+    onPrepared: async (outlines) => {
+      if (output !== undefined) await checkPictureFiles(outlines.get("decode.image"), output);
+    },
     save: (made) => save(made, options),
   });
 }

@@ -45,7 +45,7 @@ export function rerunCommand(): Command {
     .argument("<file|id>", "picture, safetensors file, or the beginning of an id in the store")
     .option(
       "-o, --output <file>",
-      'file for the result; - for the standard output (default: the name with "-again" added)',
+      'file for the result, whose extension sets the format; - for the standard output (default: the name with "-again" added)',
     );
   return addStoreOptions(addRunOptions(addSetOption(command)))
     .addHelpText("after", "\nWith --no-store, all stages run again.")

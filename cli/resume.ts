@@ -16,7 +16,7 @@ import { findProvenance } from "./find_provenance.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { interval, number, seeds, texts, wholeNumber } from "./option_values.ts";
 import { checkOutputs, checkTensorNames } from "./output.ts";
-import { pictureFormat } from "./save_pictures.ts";
+import { checkPictureFiles, pictureFormat } from "./save_pictures.ts";
 import { openInputStore } from "./run_store.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -83,6 +83,9 @@ async function resume(target: string, options: ResumeOptions, command: Command):
     command,
     warnings: ignoredOptions(command, saveLatents === undefined && stepsMore === undefined ? [] : ["decode"]),
     until: splitSource(wanted)[0],
+    onPrepared: async (outlines) => {
+      if (output !== undefined) await checkPictureFiles(outlines.get(wanted), output);
+    },
     save: async (result) => {
       const last = result.get(wanted)!;
       if (saveLatents !== undefined) return [await saveArtifact(last, saveLatents)];

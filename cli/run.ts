@@ -11,7 +11,7 @@ import { nearest } from "../errors/nearest.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
-import { type GraphPlan, planGraph } from "../graph/plan.ts";
+import { type GraphPlan, planGraph, splitSource } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { addRunOptions, type GenOptions } from "./gen_options.ts";
@@ -22,7 +22,7 @@ import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs, checkTensorNames } from "./output.ts";
 import { openInputStore } from "./run_store.ts";
-import { pictureFormat } from "./save_pictures.ts";
+import { checkPictureFiles, pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, pluginAddress, type StoreOptions } from "./store_options.ts";
@@ -61,7 +61,7 @@ export function runCommand(): Command {
     .option("--print-graph", "check the graph, print it with all settings, and stop")
     .option(
       "--save <node.port=file>",
-      "write an output to a picture or a safetensors file; repeatable",
+      "write an output to a picture, or to a file that ends in .safetensors; repeatable",
       saved,
     );
   return addStoreOptions(addRunOptions(addSetOption(command)))
@@ -101,7 +101,18 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
     outputs: save.map(({ output }) => output),
     command,
     warnings: ignoredOptions(command),
-    save: (made) => isNamed ? saveNamed(made, save) : savePicturesOf(made),
+    onPrepared: async (outlines) => {
+      for (const { output, file } of isNamed ? save : defaultFiles(outlines)) {
+        const outline = outlines.get(output);
+        if (outline?.kind !== "image" || file.endsWith(".safetensors")) continue;
+        await checkPictureFiles(outline, file);
+      }
+    },
+    save: (made) =>
+      saveNamed(
+        made,
+        isNamed ? save : defaultFiles(new Map([...made].map(([output, { artifact }]) => [output, artifact]))),
+      ),
   });
 }
 
@@ -193,17 +204,16 @@ async function saveNamed(made: RunResult, files: readonly SavedOutput[]): Promis
   return paths;
 }
 
-async function savePicturesOf(made: RunResult): Promise<string[]> {
-  const images = [...made].filter(([, { artifact }]) => artifact.kind === "image");
-  const nodes = images.map(([output]) => output.slice(0, output.lastIndexOf(".")));
-  const paths: string[] = [];
-  for (const [index, [output, image]] of images.entries()) {
+/** Returns the files for the pictures of the last nodes. */
+function defaultFiles(outputs: ReadonlyMap<string, { readonly kind: string }>): SavedOutput[] {
+  const images = [...outputs].filter(([, { kind }]) => kind === "image").map(([output]) => output);
+  const nodes = images.map((output) => splitSource(output)[0]);
+  return images.map((output, index) => {
     const node = nodes[index]!;
     // If a node has two images, the file name also contains the port.
     const name = nodes.indexOf(node) === nodes.lastIndexOf(node) ? node : output;
-    paths.push(...await saveOutput(image, `${name}.png`));
-  }
-  return paths;
+    return { output, file: `${name}.png` };
+  });
 }
 
 async function saveOutput(made: MadeArtifact, file: string): Promise<string[]> {

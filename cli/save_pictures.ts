@@ -6,12 +6,13 @@
 
 import { basename, dirname, join } from "node:path";
 import type { Artifact } from "../artifacts/artifact.ts";
+import type { ArtifactOutline } from "../artifacts/outline.ts";
 import { isStream } from "../disk/output_file.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { encodePicture, type PictureFormat, pictureFormatOf } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
-import { isStdout, outputPath, writeOutput } from "./output.ts";
+import { checkOutputs, isStdout, outputPath, writeOutput } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The destination of pictures. */
@@ -21,6 +22,9 @@ export interface PictureTarget {
   /** Format of the file. The default follows from its extension. */
   readonly format?: PictureFormat | undefined;
 }
+
+/** Maximum number of files that are checked before a run. Each check writes to the disk. */
+const MOST_CHECKED = 256;
 
 /** Matches the placeholder for the index in a file name. `100%done` and `my%20dog` contain none. */
 const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
@@ -59,6 +63,32 @@ export function numberedOutput(output: string, index: number, count: number): st
     : name.replace(/(\.[^.]+)?$/, (ending) => `-%03d${ending}`);
   const numbered = pattern.replace(NUMBER, (_, width) => String(index).padStart(Number(width ?? 0), "0"));
   return join(dirname(output), numbered);
+}
+
+/**
+ * Returns the names of the files that receive the pictures of a run, of very many pictures only the first.
+ *
+ * @param output The name of the output, as the user gave it.
+ * @param count The number of pictures.
+ */
+export async function pictureFiles(output: string, count: number): Promise<string[]> {
+  if (isStdout(output) || await isStream(outputPath(output))) return [output];
+  return Array.from(
+    { length: Math.min(count, MOST_CHECKED) },
+    (_, index) => numberedOutput(output, index, count),
+  );
+}
+
+/**
+ * Checks that the pictures of a prepared run can be written.
+ *
+ * @param outline What is known about the pictures.
+ * @param output The name of the output.
+ * @throws {FileError} if a file is a folder or cannot be written.
+ */
+export async function checkPictureFiles(outline: ArtifactOutline | undefined, output: string): Promise<void> {
+  const count = outline?.shapes["image"]?.[0];
+  if (count !== undefined) await checkOutputs(await pictureFiles(output, count), {});
 }
 
 /**

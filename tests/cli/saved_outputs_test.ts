@@ -82,3 +82,44 @@ Deno.test("commands refuse equal files, and names of pictures for tensors", () =
     const extension = /must be \.png, \.jpg, \.jpeg or \.webp\n$/;
     await refused(folder, extension, "grid", "cat", ...SMALL, "--x", "seed=1,2", "-o", "g.gif");
   }));
+
+Deno.test("gen checks the names that several pictures get", () =>
+  inFolder(async (folder) => {
+    const gen = ["gen", "cat", ...SMALL, "--no-store"];
+    for (const name of ["d.png", "nn-001.png", "p-1.png"]) await Deno.mkdir(join(folder, name));
+    const { status, stdout, stderr } = await runHere(folder, ...gen, "-b", "2", "-o", "d.png");
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, `${join(folder, "d-000.png")}\n${join(folder, "d-001.png")}\n`);
+    const cases: [string, string[]][] = [
+      ["nn-001.png", ["-b", "2", "-o", "nn.png"]],
+      ["p-1.png", ["-b", "2", "-o", "p-%d.png"]],
+    ];
+    for (const [name, args] of cases) {
+      const result = await runHere(folder, ...gen, "--json", ...args);
+      assert.match(result.stderr, new RegExp(`^error: Cannot write ".*${name}" because it is a folder`));
+      assert.equal(result.status, 1);
+      assert.doesNotMatch(result.stdout, /stage:start/);
+    }
+  }));
+
+Deno.test("run and decode check the names of pictures before they run", () =>
+  withGraph(async (folder) => {
+    await Deno.mkdir(join(folder, "decode-001.png"));
+    const two = ["--set", "denoise.imagesPerPrompt=2", "--set", 'denoise.seeds=["1","2"]'];
+    const fault = /^error: Cannot write ".*decode-001\.png" because it is a folder/;
+    for (const save of [[], ["--save", "decode.image=decode.png"]]) {
+      const result = await runHere(folder, "run", "graph.json", "--no-store", "--json", ...two, ...save);
+      assert.match(result.stderr, fault);
+      assert.doesNotMatch(result.stdout, /stage:start/);
+    }
+    const gen = ["gen", "cat", ...SMALL, "-b", "2", "-o", "a.png", "--save-latents", "l.safetensors"];
+    const { status, stderr } = await runHere(folder, ...gen);
+    assert.equal(status, 0, stderr);
+    const decode = ["decode", "l.safetensors", "-m", TINY, "--no-store", "--json", "-o", "decode.png"];
+    const resume = ["resume", "l.safetensors", "--no-store", "--json", "-o", "decode.png"];
+    for (const command of [decode, resume]) {
+      const result = await runHere(folder, ...command);
+      assert.match(result.stderr, fault);
+      assert.doesNotMatch(result.stdout, /stage:start/);
+    }
+  }));

@@ -133,7 +133,7 @@ Deno.test("errors name the actual format of a file", async () => {
     );
     assert.match(
       await said("decode", "cat.gif", "-m", TINY),
-      /^error: Cannot read ".*cat\.gif" as safetensors: /,
+      /^error: Cannot read ".*cat\.gif" because it is neither a picture \(PNG, JPEG, WebP\) nor safetensors: /,
     );
     assert.match(
       await said("rerun", "missing.png"),
