@@ -40,7 +40,7 @@ export class GivenArtifacts {
   static async read(
     { nodes }: GraphPlan,
     store: RunStore,
-    readFile: RunOptions["readFile"],
+    { readFile, lineages }: Pick<RunOptions, "readFile" | "lineages">,
     reporter: RunReporter,
   ): Promise<{ readonly given: GivenArtifacts; readonly nodes: readonly PlannedNode[] }> {
     const given = new GivenArtifacts(store);
@@ -51,7 +51,7 @@ export class GivenArtifacts {
         const known = given.#given.get(name) ??
           ("file" in input
             ? await givenFile(input.file, store, readFile)
-            : await givenId(input.artifact, `input "${port}" of "${node.id}"`, store, reporter));
+            : await givenId(input.artifact, `input "${port}" of "${node.id}"`, store, lineages, reporter));
         given.#given.set(name, known);
         const expected = node.stage.inputs[port]!.kind;
         const { kind } = known.outline;
@@ -125,6 +125,7 @@ async function givenId(
   id: string,
   user: string,
   store: RunStore,
+  lineages: RunOptions["lineages"],
   reporter: RunReporter,
 ): Promise<GivenArtifact> {
   const options = { onDamage: reporter.damage };
@@ -139,7 +140,9 @@ async function givenId(
     checkContent(artifact, nameOf({ artifact: id }));
     return artifact;
   };
-  const origin = await storedOrigin(id, store);
+  const stored = await storedOrigin(id, store);
+  const lineage = "artifact" in stored ? lineages?.get(id) : undefined;
+  const origin = lineage ? originOf(lineage) : stored;
   const outline = await store.outline?.(id, options);
   const isLarge = outline !== undefined && elements(outline) > WHOLE_ELEMENTS;
   return isLarge ? { id, outline, origin, read: whole } : atHand(id, await whole(), origin);

@@ -64,7 +64,7 @@ export async function prepareRun(
   const { registry, until, store = new MemoryStore(), signal = new AbortController().signal } = options;
   const plan = planGraph(document, registry, { until });
   const executors = placeNodes(plan, options.executors, options.placement);
-  const { given, nodes } = await GivenArtifacts.read(plan, store, options.readFile, reporter);
+  const { given, nodes } = await GivenArtifacts.read(plan, store, options, reporter);
 
   // 1. Prepare each node on its executor, after its sources. If weights have to be downloaded, first try the
   // nodes that need none.

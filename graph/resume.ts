@@ -49,8 +49,10 @@ export interface ResumePoint {
   readonly provenance: Provenance;
   /** The artifact's kind and metadata, if known. The default is those of a picture. */
   readonly artifact?: Pick<Artifact, "kind" | "metadata"> | undefined;
-  /** The artifact as an input of a graph. */
-  readonly input?: Exclude<GraphInput, string>;
+  /**
+   * The artifact as an input of a graph. Embeddings and snapshots need it. Latents without it are made again.
+   */
+  readonly input?: Exclude<GraphInput, string> | undefined;
 }
 
 /** A graph, and the output to run it for. */
@@ -74,6 +76,11 @@ type Nodes = Record<string, GraphNode>;
  * @throws {InputError} if the artifact cannot be continued in that way.
  */
 export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeGraph {
+  return onlyNeeded(wholeGraph(point, options));
+}
+
+/** Writes the graph next to the nodes that made the artifact, whether they are needed or not. */
+function wholeGraph(point: ResumePoint, options: ResumeChanges): ResumeGraph {
   const { graph, output } = point.provenance;
   if (typeof output !== "string") {
     throw new InputError(
@@ -143,7 +150,7 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
         "Cannot continue from latents without decoding: they are finished",
       );
     }
-    return decoded(nodes, `${maker}.${port}`, options);
+    return decodedFrom(nodes, maker, point.input ?? `${maker}.${port}`, options);
   }
   const made = nodes[maker];
   if (made?.stage === "decode" && (options.vae !== undefined || Object.keys(tilingOf(options)).length > 0)) {
@@ -318,9 +325,20 @@ function decoded(
   options: ResumeChanges,
   before?: string | undefined,
 ): ResumeGraph {
-  const { decode, vae } = options;
-  if (!decode) return { graph: { pixstage: 1, nodes }, wanted: latents };
-  const { model, variant } = nodes[splitSource(latents)[0]]!.parameters;
+  if (!options.decode) return { graph: { pixstage: 1, nodes }, wanted: latents };
+  return decodedFrom(nodes, splitSource(latents)[0], latents, options, before);
+}
+
+/** Adds or changes the node that decodes latents, which the node `maker` made. */
+function decodedFrom(
+  nodes: Nodes,
+  maker: string,
+  latents: GraphInput,
+  options: ResumeChanges,
+  before?: string | undefined,
+): ResumeGraph {
+  const { vae } = options;
+  const { model, variant } = nodes[maker]!.parameters;
   const own = { model, ...(variant === undefined ? {} : { variant }) };
   const id = before ?? "decode";
   const node = before !== undefined && vae === undefined
@@ -328,6 +346,21 @@ function decoded(
     : { stage: "decode", parameters: vae === undefined ? own : { model: vae }, inputs: { latents } };
   nodes[id] = { ...node, parameters: { ...node.parameters, ...tilingOf(options) } };
   return { graph: { pixstage: 1, nodes }, wanted: `${id}.image` };
+}
+
+/** Leaves out the nodes that the wanted output does not depend on, so that none of them runs again. */
+function onlyNeeded({ graph, wanted }: ResumeGraph): ResumeGraph {
+  const needed = new Set<string>();
+  const waiting = [splitSource(wanted)[0]];
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    if (needed.has(id)) continue;
+    needed.add(id);
+    for (const source of Object.values(graph.nodes[id]?.inputs ?? {})) {
+      if (typeof source === "string") waiting.push(splitSource(source)[0]);
+    }
+  }
+  const nodes = Object.entries(graph.nodes).filter(([id]) => needed.has(id));
+  return { graph: { ...graph, nodes: Object.fromEntries(nodes) }, wanted };
 }
 
 /** Returns the tiling parameters that change. */

@@ -53,6 +53,8 @@ export interface PrepareOptions extends MemoryLimits {
    * Reads an artifact that the graph names by `{"file": …}`. Without it, a graph that names files is refused.
    */
   readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
+  /** How artifacts that the graph names by id were made, by id, where the store has no record of it. */
+  readonly lineages?: ReadonlyMap<string, Provenance> | undefined;
   /** Called with the events, in order. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
   /** Stops the run at the next step when aborted. */

@@ -16,7 +16,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 import type { GraphDocumentInput, GraphInput } from "../graph/document.ts";
 import type { RunEvent } from "../graph/events.ts";
 import type { Executor } from "../graph/executors/executor.ts";
-import { describeOrigin, originOf } from "../graph/provenance.ts";
+import { describeOrigin, originOf, type Provenance } from "../graph/provenance.ts";
 import { storedOrigin } from "../graph/lineage.ts";
 import type { MemoryPlan } from "../graph/memory_plan.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
@@ -132,6 +132,8 @@ export class Pixstage implements AsyncDisposable {
   readonly #store: RunStore;
   /** Artifacts that the store could not take. */
   readonly #spare = new MemoryStore();
+  /** How artifacts were made that another store than this one recorded, by id. */
+  readonly #lineages = new Map<string, Provenance>();
 
   /** @param options The options. `open()` fills in all of them. */
   constructor(options: PixstageOptions) {
@@ -354,6 +356,7 @@ export class Pixstage implements AsyncDisposable {
       placement,
       readFile,
       store: this.#store,
+      lineages: this.#lineages,
       signal,
       lowestPrecision,
       until,
@@ -384,7 +387,14 @@ export class Pixstage implements AsyncDisposable {
    * artifact that the store cannot take because it is full stays in memory, and the run that uses it warns
    * about the store.
    */
-  async #kept({ id, artifact }: { readonly id: string; readonly artifact: Artifact }) {
+  async #kept(
+    { id, artifact, provenance }: {
+      readonly id: string;
+      readonly artifact: Artifact;
+      readonly provenance?: Provenance | undefined;
+    },
+  ) {
+    if (provenance && "artifact" in await storedOrigin(id, this.#store)) this.#lineages.set(id, provenance);
     if (!await this.#store.has(id)) {
       await this.#store.put(artifact).catch(() => this.#spare.put(artifact));
     }
@@ -403,7 +413,7 @@ export class Pixstage implements AsyncDisposable {
     }
     const { artifact, provenance } = await readFile(point);
     const id = await artifactId(artifact);
-    const input = await this.#kept({ id, artifact });
+    const input = await this.#kept({ id, artifact, provenance });
     const origin = provenance ? originOf(provenance) : await storedOrigin(id, this.#store);
     if ("artifact" in origin) {
       throw new InputError(

@@ -124,7 +124,8 @@ export async function resumedGraph(
     const point = {
       provenance: image === undefined ? provenance : onePicture(provenance, image),
       artifact: { kind, metadata },
-      input: { artifact: id },
+      // One of several latents is made again alone: an input of a graph is a whole artifact.
+      input: kind === "latents" && image !== undefined ? undefined : { artifact: id },
     };
     resumed = resumeGraph(point, changes);
   } catch (error) {

@@ -207,3 +207,41 @@ Deno.test("store lists, verifies, removes and shrinks", async () => {
     assert.deepEqual(Deno.readFileSync(join(folder, "b.png")), Deno.readFileSync(join(folder, "a.png")));
   });
 });
+
+Deno.test("resume decodes the latents in the file itself, and the picture still records how they were made", async () => {
+  await inFolder(async (folder) => {
+    await Deno.writeFile(
+      join(folder, "photo.png"),
+      encodePng({ width: 64, height: 48, data: new Uint8Array(64 * 48 * 3).fill(90), channels: 3 }),
+    );
+    for (const [name, ...more] of [["text"], ["photo", "--image", "photo.png"]] as const) {
+      const latents = `${name}.safetensors`;
+      await run(
+        folder,
+        "gen",
+        "cute cat",
+        ...SMALL,
+        ...more,
+        "-o",
+        `${name}-1.png`,
+        "--save-latents",
+        latents,
+      );
+      const { stdout } = await run(folder, "resume", latents, "--no-store", "-o", `${name}-2.png`, "--json");
+      const started = stdout.split("\n").filter((line) => line.includes('"stage:start"'));
+      assert.deepEqual(started.map((line) => JSON.parse(line).stage), ["decode"], name);
+      assert.equal(await pixels(folder, `${name}-2.png`), await pixels(folder, `${name}-1.png`));
+      const { stdout: described } = await run(folder, "inspect", `${name}-2.png`);
+      assert.match(described, /cute cat/);
+    }
+    const { stderr } = await run(folder, "rerun", "text-2.png", "--no-store");
+    assert.match(stderr, /The bytes are identical/);
+
+    // The data follows the header, and the rest of the file stays the same.
+    const bytes = await Deno.readFile(join(folder, "text.safetensors"));
+    const header = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    new Float32Array(bytes.buffer, 8 + header).fill(NaN);
+    await Deno.writeFile(join(folder, "nan.safetensors"), bytes);
+    await refused(folder, /not finite|NaN|infinite/, "resume", "nan.safetensors", "-o", "nan.png");
+  });
+});
