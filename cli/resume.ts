@@ -42,7 +42,11 @@ export function resumeCommand(): Command {
       "range of all steps with guidance; applies to the remaining steps",
       interval,
     )
-    .option("-s, --seed <n,n...>", "new seed of the first picture, or a seed per picture", seeds)
+    .option(
+      "-s, --seed <n,n...>",
+      "new seed of the first picture, or a seed per picture; not for a snapshot",
+      seeds,
+    )
     .option(
       "--prompt <text>",
       "new prompt for the remaining steps; repeatable, one per prompt of the run",

@@ -29,7 +29,7 @@ export interface ResumeChanges {
   readonly prompts?: readonly string[] | undefined;
   /** What the pictures should not show in the remaining steps, one text for all prompts or one for each. */
   readonly negativePrompt?: string | readonly string[] | undefined;
-  /** Other seeds: one for all pictures, or one for each. */
+  /** Other seeds: one for all pictures, or one for each. A snapshot keeps its own. */
   readonly seeds?: readonly (number | string)[] | undefined;
   /** Another autoencoder. */
   readonly vae?: string | undefined;
@@ -96,6 +96,14 @@ function wholeGraph(point: ResumePoint, options: ResumeChanges): ResumeGraph {
   const kind = point.artifact?.kind ?? "image";
   const changed = options.fromStep !== undefined || isChanged(options);
   if (kind === "checkpoint") {
+    if (options.seeds !== undefined) {
+      throw new InputError(
+        "invalid_value",
+        "Cannot change the seed of a snapshot because its steps already used one: leave the seed out, or denoise " +
+          "again from the beginning",
+        { details: { field: "seeds" } },
+      );
+    }
     const end = goOnFromState(nodes, maker, point, options);
     return options.stepsMore === undefined
       ? decoded(nodes, `${maker}.latents`, options)

@@ -245,3 +245,21 @@ Deno.test("resume decodes the latents in the file itself, and the picture still 
     await refused(folder, /not finite|NaN|infinite/, "resume", "nan.safetensors", "-o", "nan.png");
   });
 });
+
+Deno.test("resume refuses another seed for a snapshot instead of ignoring it", async () => {
+  await inFolder(async (folder) => {
+    await run(folder, "encode", "cute cat", ...MODEL, "-o", "e.safetensors");
+    await run(folder, "denoise", "e.safetensors", ...SMALL, "--stop-after", "3", "-o", "three.safetensors");
+    await refused(
+      folder,
+      /Cannot change the seed of a snapshot because/,
+      "resume",
+      "three.safetensors",
+      "-s",
+      "5",
+      "-o",
+      "five.png",
+    );
+    await assert.rejects(Deno.stat(join(folder, "five.png")), Deno.errors.NotFound);
+  });
+});
