@@ -72,9 +72,14 @@ export function skippedStages({ nodes }: GraphDocumentInput): OptionStage[] {
  *
  * @param command The command. Its options record where their values come from.
  * @param skipped The stages that the run skips although the command has options for them.
+ * @param options Options of skipped stages that the run uses all the same.
  * @returns One sentence for each reason.
  */
-export function ignoredOptions(command: Command, skipped: readonly OptionStage[] = []): string[] {
+export function ignoredOptions(
+  command: Command,
+  skipped: readonly OptionStage[] = [],
+  { used = [] }: { readonly used?: readonly (keyof GenOptions)[] } = {},
+): string[] {
   const options: Partial<GenOptions & StoreOptions> = command.opts();
   const { device, store, maxMemory, maxGpuMemory } = options;
   const given = (names: readonly string[]): string[] =>
@@ -92,7 +97,10 @@ export function ignoredOptions(command: Command, skipped: readonly OptionStage[]
       : [`${found.join(", ")} ${found.length === 1 ? "has" : "have"} no effect${reason}`];
   };
   return [
-    ...skipped.flatMap((stage) => ignored(OPTIONS_OF_STAGE[stage], ` because the run ${WORK[stage]}`)),
+    ...skipped.flatMap((stage) => {
+      const options = OPTIONS_OF_STAGE[stage].filter((name) => !used.includes(name));
+      return ignored(options, ` because the run ${WORK[stage]}`);
+    }),
     ...(maxMemory === undefined && maxGpuMemory === undefined
       ? ignored(["lowestPrecision"], " without --max-memory or --max-gpu-memory")
       : []),

@@ -68,6 +68,11 @@ async function resume(target: string, options: ResumeOptions, command: Command):
       "Cannot stop before the end because the snapshot would be lost: give -o FILE.safetensors",
     );
   }
+  if (stepsMore !== undefined && saveLatents !== undefined) {
+    throw new UsageError(
+      "Cannot save latents before the end: with --steps-more, give only -o FILE.safetensors for the snapshot",
+    );
+  }
   const format = stepsMore === undefined
     ? pictureFormat({ output, format: outputFormat }, { hasFormatOption: true })
     : "png";
@@ -85,7 +90,14 @@ async function resume(target: string, options: ResumeOptions, command: Command):
   await showRun(graph, { ...run, ...memoryOptions(options), store }, options, {
     signal,
     command,
-    warnings: ignoredOptions(command, saveLatents === undefined && stepsMore === undefined ? [] : ["decode"]),
+    warnings: ignoredOptions(
+      command,
+      saveLatents === undefined && stepsMore === undefined ? [] : ["decode"],
+      {
+        // The snapshot is written there.
+        used: stepsMore === undefined ? [] : ["output"],
+      },
+    ),
     until: splitSource(wanted)[0],
     onPrepared: async (outlines) => {
       if (output !== undefined) await checkPictureFiles(outlines.get(wanted), output);

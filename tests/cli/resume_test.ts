@@ -263,3 +263,25 @@ Deno.test("resume refuses another seed for a snapshot instead of ignoring it", a
     await assert.rejects(Deno.stat(join(folder, "five.png")), Deno.errors.NotFound);
   });
 });
+
+Deno.test("resume --steps-more writes its snapshot without warnings, and refuses to save latents too", async () => {
+  await inFolder(async (folder) => {
+    await run(folder, "encode", "cute cat", ...MODEL, "-o", "e.safetensors");
+    await run(folder, "denoise", "e.safetensors", ...SMALL, "--stop-after", "3", "-o", "three.safetensors");
+    const more = ["resume", "three.safetensors", "--steps-more", "1"];
+    const { stderr } = await run(folder, ...more, "-o", "four.safetensors");
+    assert.doesNotMatch(stderr, /warning/);
+    const tiled = await run(folder, ...more, "--vae-tiling", "none", "-o", "again.safetensors");
+    assert.match(tiled.stderr, /--vae-tiling has no effect because the run decodes nothing/);
+    await refused(
+      folder,
+      /Cannot save latents before the end/,
+      ...more,
+      "-o",
+      "five.safetensors",
+      "--save-latents",
+      "l.safetensors",
+    );
+    await assert.rejects(Deno.stat(join(folder, "l.safetensors")), Deno.errors.NotFound);
+  });
+});
