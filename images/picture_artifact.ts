@@ -11,7 +11,7 @@ import type { ArtifactOutline } from "../artifacts/outline.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import { orientationOf, turnUpright } from "./orientation.ts";
 import { decodePicture, type DecodePictureOptions } from "./picture.ts";
-import { type Pixels, toPixels } from "./pixels.ts";
+import { checkPixels, type Pixels, toPixels } from "./pixels.ts";
 
 const CHANNELS = 3;
 
@@ -52,8 +52,14 @@ export function transparentPart({ width, height, alpha }: Pixels): Pixels | unde
   return { width, height, data };
 }
 
-/** Wraps a picture in an artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width]. */
-export function pictureArtifact({ width, height, data }: Pixels): Artifact {
+/**
+ * Wraps a picture in an artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width].
+ *
+ * @throws {InputError} if the data does not match the size.
+ */
+export function pictureArtifact(pixels: Pixels): Artifact {
+  checkPixels(pixels);
+  const { width, height, data } = pixels;
   const plane = width * height;
   const planes = new Uint8Array(CHANNELS * plane);
   for (let channel = 0; channel < CHANNELS; channel++) {

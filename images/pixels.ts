@@ -37,7 +37,9 @@ export function checkPixels(pixels: Pixels): void {
     throw new InputError(
       "invalid_shape",
       `Cannot use pixels of ${width} × ${height} with ${data.length} values: ` +
-        "sizes must be integers above 0, and data must have width × height × 3 values",
+        (whole && data.length === width * height * 4
+          ? "RGB is expected, not RGBA. Leave out the fourth value of each pixel"
+          : "sizes must be integers above 0, and data must have width × height × 3 values"),
     );
   }
 }
