@@ -145,13 +145,14 @@ export class Pixstage implements AsyncDisposable {
    * Makes pictures from text.
    *
    * @param request What the pictures show, and how to make them.
-   * @param options Events, a signal, memory limits.
+   * @param options Events, a signal, memory limits. They take precedence over those in the request.
    * @returns The pictures: those of the first prompt, then those of the next.
    * @throws {InputError} if the request cannot be met. Nothing has been loaded then.
    */
-  async generate(request: GenerateRequest & CallOptions, options: CallOptions = request): Promise<Image[]> {
+  async generate(request: GenerateRequest & CallOptions, options: CallOptions = {}): Promise<Image[]> {
     const graph = textToImage(this.#pictureRequest(request), await this.#pictures(request));
-    return await this.#images(graph, "decode.image", options);
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    return await this.#images(graph, "decode.image", { ...request, ...Object.fromEntries(given) });
   }
 
   /**
