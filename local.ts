@@ -8,6 +8,7 @@ import "./images/codecs_in_node.ts";
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
 import { writeOutputFile } from "./disk/output_file.ts";
+import { readFileRange } from "./artifacts/files_on_disk.ts";
 import { defaultStoreFolder } from "./artifacts/store/default_folder.ts";
 import { MemoryStore } from "./artifacts/store/memory_store.ts";
 import type { RunStore } from "./artifacts/store/store.ts";
@@ -114,6 +115,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
     store,
     storeWarning: reason &&
       `The results of this call are not kept: ${reason}. Open another folder as the store, or none`,
+    readBytes: (path) => readFileRange(path, 0, Infinity),
     files: {
       writePicture: (path, bytes) => writeOutputFile(path, [bytes]),
       writeArtifact: (path, { artifact, provenance }) => writeArtifactFile(path, artifact, provenance),

@@ -5,19 +5,15 @@
  */
 
 import { readFile, stat } from "node:fs/promises";
-import { z } from "zod";
 import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import { onDisk } from "../disk/file_error.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
-import { parseValue } from "../errors/parse_value.ts";
-import { FormatError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "../graph/document.ts";
 import { storedOrigin } from "../graph/lineage.ts";
-import { describeOrigin, parseProvenance, type Provenance } from "../graph/provenance.ts";
+import { readPictureProvenance, type RecordedPicture } from "../graph/picture_provenance.ts";
+import { describeOrigin, type Provenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
-import { decodePicture, type PictureFormat } from "../images/picture.ts";
-import { inPictureFile } from "../images/picture_file_error.ts";
 import { wholeId } from "./whole_id.ts";
 import { STORED } from "./store.ts";
 import { UsageError } from "./usage_error.ts";
@@ -33,20 +29,12 @@ export interface ArtifactWithProvenance {
 }
 
 /** A picture of an earlier run. */
-export interface PictureWithProvenance {
-  /** How the artifact that contains the picture was made. */
-  readonly provenance: Provenance;
-  /** Index of the picture in the artifact. */
-  readonly image: number;
+export interface PictureWithProvenance extends RecordedPicture {
   /** Path of the file. */
   readonly path: string;
   /** Content of the file. */
   readonly bytes: Uint8Array;
-  /** Format of the file. */
-  readonly format: PictureFormat;
 }
-
-const imageSchema = z.object({ image: z.int().nonnegative() });
 
 /**
  * Finds the artifact or picture that the user named.
@@ -65,17 +53,9 @@ export async function findProvenance(
   if (!found && /^[0-9a-f]{4,64}$/i.test(target)) return await findStored(target, store);
   if (target.endsWith(".safetensors")) return await findFile(path, store);
   const bytes = new Uint8Array(await onDisk("read", path, readFile(path)));
-  const { metadata, format } = await inPictureFile(path, decodePicture(bytes));
-  const text = metadata["pixstage"];
-  if (text === undefined) throw unknown(target);
-  const provenance = parseProvenance(text, target);
-  const { image } = parseValue(
-    imageSchema,
-    JSON.parse(text),
-    ({ clause }, options) =>
-      new FormatError(`Cannot read how ${target} was made: in its "pixstage" metadata, ${clause}`, options),
-  );
-  return { provenance, image, path, bytes, format };
+  const recorded = await readPictureProvenance(bytes, target);
+  if (!recorded) throw unknown(target);
+  return { ...recorded, path, bytes };
 }
 
 async function findFile(path: string, store: RunStore): Promise<ArtifactWithProvenance> {

@@ -19,12 +19,14 @@ import type { Executor } from "../graph/executors/executor.ts";
 import { describeOrigin, originOf, type Provenance } from "../graph/provenance.ts";
 import { storedOrigin } from "../graph/lineage.ts";
 import type { MemoryPlan } from "../graph/memory_plan.ts";
+import { readPictureProvenance, type RecordedPicture } from "../graph/picture_provenance.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { prepareRun } from "../graph/prepared_run.ts";
 import { type ResumeChanges, resumeGraph, type ResumePoint } from "../graph/resume.ts";
 import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, ReadFile, RunOptions, RunResult } from "../graph/run_options.ts";
 import { textToImage, type TextToImageOptions } from "../graph/text_to_image.ts";
+import { isPictureFile } from "../images/picture.ts";
 import { pictureArtifact, readPictureArtifact } from "../images/picture_artifact.ts";
 import type { Pixels } from "../images/pixels.ts";
 import { memorySize } from "./byte_size.ts";
@@ -46,6 +48,8 @@ export interface PixstageOptions
   readonly storeWarning?: string | undefined;
   /** Reads artifacts from files. Absent without a disk. */
   readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
+  /** Reads the bytes of picture files, which record how they were made. Absent without a disk. */
+  readonly readBytes?: ((path: string) => Promise<Uint8Array>) | undefined;
   /** Writes results to files. Absent without a disk. */
   readonly files?: ResultFiles | undefined;
   /**
@@ -229,7 +233,8 @@ export class Pixstage implements AsyncDisposable {
   /**
    * Continues from existing embeddings, latents or a picture, with changes.
    *
-   * @param point The result to continue from, or the path of a safetensors file that records how it was made.
+   * @param point The result to continue from, or the path of a safetensors file or picture that records how
+   * it was made.
    * @param changes What to change, and from which step.
    * @returns The pictures.
    */
@@ -408,11 +413,15 @@ export class Pixstage implements AsyncDisposable {
       const { artifact, provenance } = point;
       return { artifact, provenance, input: await this.#kept(point) };
     }
-    const { readFile } = this.#options;
+    const { readFile, readBytes } = this.#options;
     if (!readFile) {
       throw new InputError("invalid_value", `Cannot read ${point}: this environment has no disk`);
     }
     const { artifact, provenance } = await readFile(point);
+    if (artifact.kind === "image" && !provenance && readBytes) {
+      const recorded = await pictureRecord(await readBytes(point), point);
+      if (recorded) return { provenance: recorded.provenance };
+    }
     const id = await artifactId(artifact);
     const input = await this.#kept({ id, artifact, provenance });
     const origin = provenance ? originOf(provenance) : await storedOrigin(id, this.#store);
@@ -424,4 +433,9 @@ export class Pixstage implements AsyncDisposable {
     }
     return { artifact, provenance: provenance ?? describeOrigin(origin), input };
   }
+}
+
+/** Returns what a picture file records about its making, or `undefined` if it is none or records nothing. */
+async function pictureRecord(bytes: Uint8Array, path: string): Promise<RecordedPicture | undefined> {
+  return isPictureFile(bytes) ? await readPictureProvenance(bytes, path) : undefined;
 }

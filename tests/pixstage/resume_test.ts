@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { MemoryStore } from "../../artifacts/store/memory_store.ts";
+import { encodePicture } from "../../images/picture.ts";
 import { open } from "../../local.ts";
 import { goldenPath } from "../goldens.ts";
 import { withFolder } from "../models/checkpoint/copies.ts";
@@ -46,5 +47,24 @@ Deno.test("resume() continues from files of embeddings without encoding again", 
     assert.deepEqual(started, ["denoise", "decode"]);
     const nodes = Object.values(picture!.made.provenance.graph.nodes).map(({ stage }) => stage);
     assert.deepEqual(nodes.sort(), ["decode", "denoise", "encode", "encode"]);
+  });
+});
+
+Deno.test("resume() continues from a picture file that records how it was made, in every format", async () => {
+  await withFolder(async (folder) => {
+    await using first = await fresh();
+    const [picture] = await first.generate({ ...SMALL, prompt: "cat", seed: 3 });
+    const [expected] = await first.generate({ ...SMALL, prompt: "cat", seed: 4 });
+    for (const format of ["png", "jpg", "webp"]) {
+      const path = join(folder, `cat.${format}`);
+      await picture!.save(path);
+      await using pix = await fresh();
+      const [resumed] = await pix.resume(path, { seeds: [4] });
+      assert.equal(resumed!.made.id, expected!.made.id, format);
+      await assert.rejects(pix.resume(path), /Cannot continue from a picture because it is finished/);
+    }
+    const path = join(folder, "plain.png");
+    await Deno.writeFile(path, await encodePicture(picture!.pixels, { format: "png" }));
+    await assert.rejects(first.resume(path, { seeds: [4] }), /neither the file nor the store records/);
   });
 });
