@@ -4,7 +4,12 @@
  * @module
  */
 
-import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
+import {
+  checkDecodePrecision,
+  type Precision,
+  type PrecisionByStage,
+  PRECISIONS,
+} from "../models/precision.ts";
 import { RESIDENCIES, type Residency } from "../models/segments.ts";
 
 import { InputError } from "../errors/pixstage_error.ts";
@@ -95,5 +100,6 @@ export function parsePrecision(text: string): PrecisionByStage {
         "Weights that are stored in float16 need no option",
     );
   }
+  checkDecodePrecision(precisions);
   return precisions;
 }

@@ -8,7 +8,7 @@
 
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
-import { precisionOf } from "../models/precision.ts";
+import { checkDecodePrecision, precisionOf } from "../models/precision.ts";
 import { imageSeeds } from "../stages/denoise/settings.ts";
 import { fillPrompts } from "./fill_prompts.ts";
 import type { GraphDocumentInput, GraphInput } from "./document.ts";
@@ -89,6 +89,7 @@ export function textToImage(
   }
   if (prompts.length > 0) imageSeeds(denoise.seeds ?? [0], prompts.length * (denoise.imagesPerPrompt ?? 1));
   checkPictures(options, softMask);
+  checkDecodePrecision(precision);
   const checkpoint = { model, variant };
   const negatives = negativePrompt === undefined ? undefined : [negativePrompt].flat();
   if (negatives && negatives.length > 1 && negatives.length !== prompts.length) {

@@ -69,6 +69,23 @@ export function precisionOf(
 }
 
 /**
+ * Rejects a precision that was requested for decoding by name and that no autoencoder supports.
+ *
+ * @param precisions The requested precisions. What `*` requests applies to the stages that support it.
+ * @throws {InputError} if the precision of `decode` quantizes weights.
+ */
+export function checkDecodePrecision(
+  { decode }: Readonly<Record<string, Precision | undefined>> = {},
+): void {
+  if (decode === undefined || !isQuantizedPrecision(decode)) return;
+  throw new InputError(
+    "invalid_value",
+    `Cannot decode in ${decode} because an autoencoder is not quantized: choose float32 or float16, or leave decode out`,
+    { details: { field: "precision" } },
+  );
+}
+
+/**
  * Rejects a precision that a device does not support.
  *
  * @param precision The precision.

@@ -22,4 +22,11 @@ Deno.test("parsePrecision() accepts one precision for all stages, or one per sta
     code: "invalid_value",
     message: /^Cannot encode in float16/,
   });
+  assert.deepEqual(parsePrecision("int8,decode=float16"), { "*": "int8", decode: "float16" });
+  for (const quantized of ["int8-blocks", "int8", "int4-lowrank", "int4"]) {
+    assert.throws(() => parsePrecision(`denoise=int8,decode=${quantized}`), {
+      code: "invalid_value",
+      message: /^Cannot decode in int.*: choose float32 or float16/,
+    });
+  }
 });

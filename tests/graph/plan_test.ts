@@ -150,3 +150,17 @@ Deno.test("textToImage() writes graphs that plan", () => {
   assert.throws(() => textToImage(request, { latentsFile: "l" }), /both prompts and l/);
   assert.throws(() => textToImage({ ...request, seeds: [1, 2] }), /1 or 1 seeds, but there are 2/);
 });
+
+Deno.test("a quantized autoencoder is refused by name, and all stages may be quantized", () => {
+  const request = { model: "tiny", prompts: ["cat"] };
+  const decoding = (precision: object) =>
+    textToImage({ ...request, precision }).nodes["decode"]!.parameters!["precision"];
+  for (const quantized of ["int8", "int4"]) {
+    assert.equal(decoding({ "*": quantized }), undefined);
+    assert.throws(() => decoding({ decode: quantized }), {
+      code: "invalid_value",
+      message: /Cannot decode in/,
+    });
+  }
+  assert.equal(decoding({ "*": "int8", decode: "float16" }), "float16");
+});
