@@ -9,6 +9,7 @@ import { Command } from "commander";
 import type { GraphDocumentInput } from "../graph/document.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { embeddedPrompts } from "./embedded_prompts.ts";
 import {
   addDenoiseOptions,
   addImageOptions,
@@ -54,7 +55,8 @@ async function denoise(embeddings: string, options: DenoiseOptions, command: Com
   await checkTensorNames([options.output]);
   const embeddingsFile = userPath(embeddings);
   const noiseFile = options.initNoise && userPath(options.initNoise);
-  const graph = textToImage(pictureRequest([], options), {
+  const request = pictureRequest([], options, await embeddedPrompts(embeddings, options));
+  const graph = textToImage(request, {
     embeddingsFile,
     noiseFile,
     ...imageInputs(options),

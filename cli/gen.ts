@@ -11,6 +11,7 @@ import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { addGenOptions, type GenOptions } from "./gen_options.ts";
 import { checkBeginning, imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
+import { embeddedPrompts } from "./embedded_prompts.ts";
 import { ignoredOptions, skippedStages } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs, checkTensorNames } from "./output.ts";
@@ -56,6 +57,7 @@ async function gen(
     namesFiles: output === undefined && until === "decode",
   });
   await checkTensorNames([saveEmbeds, saveLatents, saveTensor]);
+  const request = pictureRequest(prompts, options, await embeddedPrompts(loadEmbeds, options));
   const signal = interruptSignal();
 
   // 2. Build the graph.

@@ -49,9 +49,19 @@ export function imageInputs(
   return { image: named(image), mask: named(mask), controlImage: named(controlImage) };
 }
 
-/** Builds the request from the prompts and options. */
-export function pictureRequest(prompts: readonly string[], options: GenOptions): PictureRequestInput {
-  const count = options.batchCount ?? seededCount(options.seed, prompts.length);
+/**
+ * Builds the request from the prompts and options.
+ *
+ * @param prompts The prompts.
+ * @param options The options of the command.
+ * @param embedded The number of prompts in a file of embeddings, which replaces the prompts.
+ */
+export function pictureRequest(
+  prompts: readonly string[],
+  options: GenOptions,
+  embedded = 0,
+): PictureRequestInput {
+  const count = options.batchCount ?? seededCount(options.seed, prompts.length || embedded);
   const request: Record<keyof PictureRequestInput, unknown> = {
     prompts: [...prompts],
     wildcards: options.wildcards,

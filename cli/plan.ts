@@ -21,6 +21,7 @@ import {
 import { checkBeginning, imageInputs, memoryOptions, pictureRequest, runOptions } from "./gen_request.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { allPrompts } from "./prompts_file.ts";
+import { embeddedPrompts } from "./embedded_prompts.ts";
 import { addExecutorOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
@@ -42,7 +43,8 @@ async function plan(given: string[], options: PlanOptions): Promise<void> {
   const { loadEmbeds, loadLatents, initNoise, until = "decode", executor, plugin, precision } = options;
   const prompts = await allPrompts(given, options);
   checkBeginning(prompts, options);
-  const graph = textToImage(pictureRequest(prompts, options), {
+  const request = pictureRequest(prompts, options, await embeddedPrompts(loadEmbeds, options));
+  const graph = textToImage(request, {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),

@@ -95,7 +95,9 @@ export function textToImage(
   if (negatives && negatives.length > 1 && negatives.length !== prompts.length) {
     throw new InputError(
       "invalid_value",
-      `Cannot use ${negatives.length} negative prompts: expected 1 or ${prompts.length}`,
+      `Cannot use ${negatives.length} negative prompts: expected ${
+        prompts.length > 1 ? `1 or ${prompts.length}` : "1"
+      }`,
       { details: { field: "negativePrompt" } },
     );
   }

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { oneOrEach } from "../errors/expected_count.ts";
 import { z } from "zod";
 import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import {
@@ -53,7 +54,7 @@ export const pairStage: Stage = defineStage({
 function checkNegatives(negatives: number, prompts: number): void {
   if (negatives === 1 || negatives === prompts) return;
   throw new ArtifactError(
-    `Cannot pair embeddings: expected 1 or ${prompts} negative prompts, but there are ${negatives}`,
+    `Cannot pair embeddings: expected ${oneOrEach(prompts, "negative prompt")}, but there are ${negatives}`,
   );
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { oneOrEach } from "../../errors/expected_count.ts";
 import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
@@ -163,7 +164,7 @@ export function checkNegatives(negatives: number | undefined, prompts: number, g
   }
   if (negatives !== 1 && negatives !== prompts) {
     throw new ArtifactError(
-      `Cannot use guidance: expected 1 or ${prompts} negative prompts, but there are ${negatives}`,
+      `Cannot use guidance: expected ${oneOrEach(prompts, "negative prompt")}, but there are ${negatives}`,
     );
   }
 }

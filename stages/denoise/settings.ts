@@ -8,6 +8,7 @@
  * @module
  */
 
+import { oneOrEach } from "../../errors/expected_count.ts";
 import { InputError } from "../../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
@@ -346,7 +347,7 @@ export function imageSeeds(seeds: readonly (number | string)[], images: number):
   if (given.length !== 1 && given.length !== images) {
     throw new InputError(
       "invalid_value",
-      `Cannot seed the images: expected 1 or ${images} seeds, but there are ${given.length}`,
+      `Cannot seed the images: expected ${oneOrEach(images, "seed")}, but there are ${given.length}`,
       { details: { field: "seeds" } },
     );
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { encode as encodePng } from "fast-png";
 import { join } from "node:path";
+import { readArtifact } from "../../artifacts/files_on_disk.ts";
 import { decodePicture } from "../../images/picture.ts";
 import { inFolder, storeOf, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
@@ -283,5 +284,29 @@ Deno.test("resume --steps-more writes its snapshot without warnings, and refuses
       "l.safetensors",
     );
     await assert.rejects(Deno.stat(join(folder, "l.safetensors")), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("several seeds make a picture each from a file of embeddings, as from its prompts", async () => {
+  await inFolder(async (folder) => {
+    await run(folder, "encode", "cute cat", "a boat", ...MODEL, "-o", "e.safetensors");
+    const count = async (name: string): Promise<number> => {
+      const { tensors } = await readArtifact(join(folder, name));
+      return tensors["latents"]!.shape[0]!;
+    };
+    await run(folder, "denoise", "e.safetensors", ...SMALL, "-s", "5,6", "-o", "two.safetensors");
+    assert.equal(await count("two.safetensors"), 2);
+    const four = [...SMALL, "-s", "5,6,7,8", "--until", "denoise", "--save-latents"];
+    await run(folder, "gen", "--load-embeds", "e.safetensors", ...four, "four.safetensors");
+    await run(folder, "gen", "cute cat", "a boat", ...four, "direct.safetensors");
+    assert.equal(await count("four.safetensors"), 4);
+    assert.deepEqual(
+      (await readArtifact(join(folder, "four.safetensors"))).tensors,
+      (await readArtifact(join(folder, "direct.safetensors"))).tensors,
+    );
+    await run(folder, "plan", "--load-embeds", "e.safetensors", ...SMALL, "-s", "5,6");
+    const three = ["denoise", "e.safetensors", ...SMALL, "-s", "5,6,7", "-o", "x.safetensors"];
+    await refused(folder, /expected 1 or 2 seeds, but there are 3/, ...three);
+    await refused(folder, /expected 1 seed, but there are 2/, "gen", "cat", ...SMALL, "-s", "5,6", "-b", "1");
   });
 });
