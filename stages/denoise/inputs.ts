@@ -11,6 +11,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
+import { settingsToContinue } from "./continued_denoiser.ts";
 import { checkControlShape, controlIdentity, requireControl } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import {
@@ -132,6 +133,7 @@ export function checkInputs(
       pag: settings.pag ? pagIdentity(settings.pag) : null,
       control: settings.control ? controlIdentity(settings.control) : null,
     },
+    settings: settingsToContinue(settings),
   };
   if (checkpoint) checkSnapshot(checkpoint, identity, parameters.allowChanges);
   const longest = (outline: ArtifactOutline | undefined, tensor: string): number =>

@@ -19,6 +19,7 @@ import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/arc
 import { createGenerator, restoreGenerator } from "../../random/create_generator.ts";
 import type { RunContext } from "../stage.ts";
 import type { StageReport } from "../stage_report.ts";
+import { settingsToContinue } from "./continued_denoiser.ts";
 import { checkNegatives, checkNoise } from "./inputs.ts";
 import { denoiseImage } from "./loop.ts";
 import { checkControlShape, controlIdentity, requireControl } from "./control.ts";
@@ -210,6 +211,7 @@ async function identify(
       embeddings: await artifactId(embeddings!),
       ...(usesNegative ? { negative: await artifactId(negative) } : {}),
     },
+    settings: settingsToContinue(settings),
   };
 }
 

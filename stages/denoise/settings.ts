@@ -126,8 +126,10 @@ export interface Denoiser {
   /**
    * Reads the scheduler's configuration: the one next to another transformer, if there is one, or else the
    * checkpoint's.
+   *
+   * @param inherited Replaces the checkpoint's.
    */
-  scheduler(): Promise<SchedulerConfig>;
+  scheduler(inherited?: SchedulerConfig): Promise<SchedulerConfig>;
 }
 
 /**
@@ -148,7 +150,12 @@ export async function openDenoiser(
   const { architecture, defaults } = checkpoint;
   if (reference.transformer === undefined) {
     const model = await architecture.denoiser(checkpoint, await checkpoint.component("transformer"));
-    return { checkpoint, model, defaults, scheduler: () => checkpoint.scheduler() };
+    return {
+      checkpoint,
+      model,
+      defaults,
+      scheduler: async (inherited) => inherited ?? await checkpoint.scheduler(),
+    };
   }
   const transformer = await models.component({ model: reference.transformer }, "transformer", signal);
   if (architectureOfComponent("transformer", transformer.className) !== architecture) {
@@ -162,8 +169,10 @@ export async function openDenoiser(
     checkpoint,
     model: await architecture.denoiser(checkpoint, transformer),
     defaults: {},
-    scheduler: async () =>
-      await source.exists(SCHEDULER_FILE) ? await readScheduler(source) : await checkpoint.scheduler(),
+    scheduler: async (inherited) =>
+      await source.exists(SCHEDULER_FILE)
+        ? await readScheduler(source)
+        : inherited ?? await checkpoint.scheduler(),
   };
 }
 

@@ -46,6 +46,8 @@ export interface DenoiseIdentity {
   readonly fixed: JsonObject;
   /** The values that can change on request: guidance, embeddings. */
   readonly changeable: JsonObject;
+  /** The settings that another transformer inherits when it continues. They are not compared. */
+  readonly settings?: JsonObject | undefined;
 }
 
 /** Progress of all images. */
@@ -117,7 +119,13 @@ export function packDenoiseState({ identity, images, inputs }: DenoiseState): Ar
   return {
     kind: KIND,
     tensors,
-    metadata: { fixed: fixed!, changeable: changeable!, images: described, inputs: kept },
+    metadata: {
+      fixed: fixed!,
+      changeable: changeable!,
+      ...(identity.settings ? { settings: identity.settings } : {}),
+      images: described,
+      inputs: kept,
+    },
   };
 }
 
@@ -144,7 +152,7 @@ export function snapshotInputs(artifact: Artifact): Record<string, Artifact> {
  * @param inputs Outlines of the denoising's inputs, by port.
  */
 export function outlineSnapshot(
-  { fixed, changeable }: DenoiseIdentity,
+  { fixed, changeable, settings }: DenoiseIdentity,
   inputs: Readonly<Record<string, ArtifactOutline | undefined>>,
 ): ArtifactOutline {
   const shapes: Record<string, readonly number[]> = {};
@@ -157,6 +165,7 @@ export function outlineSnapshot(
   const metadata = {
     fixed: withoutNulls(fixed),
     changeable: withoutNulls(changeable),
+    ...(settings ? { settings } : {}),
     images: [],
     inputs: known,
   };

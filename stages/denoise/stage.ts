@@ -20,6 +20,7 @@ import {
 } from "../stage.ts";
 import { allOutlines, checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
 import { openLoras } from "./loras.ts";
+import { continuedDenoiser } from "./continued_denoiser.ts";
 import { callsBefore } from "./denoising_end.ts";
 import { controlIdentity, controlWithoutEffect, followedSizes, openControlNet } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
@@ -169,7 +170,8 @@ async function prepareDenoise(
   requirePrecision(precision, context);
 
   // 1. Resolve sizes, schedule and guidance, and check the inputs against them.
-  const denoiser = await openDenoiser(parameters, models, signal);
+  const opened = await openDenoiser(parameters, models, signal);
+  const denoiser = continuedDenoiser(opened, parameters.transformer, inputs.checkpoint);
   const { checkpoint, model } = denoiser;
   const outlines = allOutlines(inputs);
   const settings = await resolveDenoise(

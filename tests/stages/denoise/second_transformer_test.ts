@@ -86,6 +86,65 @@ Deno.test("a second transformer takes over at a fraction of the schedule", async
   });
 });
 
+Deno.test("a second transformer inherits what the first part's checkpoint recommends", async () => {
+  await inFolder(async (folder) => {
+    const first = join(folder, "first");
+    await cp(FIRST, first, { recursive: true });
+    const own = {
+      steps: 6,
+      guidanceScale: 2.5,
+      height: 64,
+      width: 48,
+      scheduler: "dpm++",
+      negativePrompt: "",
+    };
+    await Deno.writeTextFile(join(first, "pixstage.json"), JSON.stringify(own));
+    const other = join(folder, "other");
+    await cp(join(FIRST, "transformer"), other, { recursive: true });
+    for (const scheduler of [undefined, "heun"]) {
+      const request = {
+        model: first,
+        prompts: ["cute cat"],
+        resolutionBinning: false,
+        ...(scheduler === undefined ? {} : { scheduler }),
+      };
+      const run = async (more: object, stopAfter?: number) => {
+        const { nodes } = textToImage({ ...request, ...more });
+        const { denoise, decode: _decode, ...before } = nodes;
+        const parameters = { ...denoise!.parameters, ...(stopAfter === undefined ? {} : { stopAfter }) };
+        const stage = stopAfter === undefined ? "denoise" : "denoise-part";
+        const graph = { pixstage: 1, nodes: { ...before, denoise: { ...denoise!, stage, parameters } } };
+        const made = await runGraph(graph, { ...local, store, until: "denoise" });
+        return made.get(stopAfter === undefined ? "denoise.latents" : "denoise.checkpoint")!;
+      };
+      const whole = await run({});
+      const second = { secondTransformer: other, secondTransformerFrom: 0.4 };
+      const switched = await run(second);
+      // The second transformer has the weights of the first.
+      assert.equal(switched.id, whole.id, scheduler);
+
+      // A snapshot of the second part is enough to continue.
+      const { provenance, artifact, id } = await run(second, 4);
+      const point = { provenance, artifact, input: { artifact: id } };
+      const { graph, wanted } = resumeGraph(point, { decode: false });
+      assert.equal((await runGraph(graph, { ...local, store })).get(wanted)!.id, whole.id, scheduler);
+    }
+
+    // A scheduler of its own is part of the transformer, and has to match.
+    await Deno.mkdir(join(other, "scheduler"));
+    const file = join(other, "scheduler", "scheduler_config.json");
+    await Deno.writeTextFile(file, JSON.stringify({ _class_name: "EulerDiscreteScheduler" }));
+    const graph = textToImage({
+      model: first,
+      prompts: ["cute cat"],
+      resolutionBinning: false,
+      secondTransformer: other,
+      secondTransformerFrom: 0.4,
+    });
+    await assert.rejects(runGraph(graph, { ...local, store, until: "denoise" }), /scheduler must be/);
+  });
+});
+
 Deno.test("a second transformer that cannot continue is refused before anything runs", async () => {
   const run = async (fields: object): Promise<unknown> => {
     const graph = textToImage({ ...small, ...fields });
