@@ -49,8 +49,8 @@ async function gen(
     saveTensor,
     until = "decode",
   } = options;
-  const request = pictureRequest(prompts, options);
-  const count = prompts.length * (request.imagesPerPrompt ?? 1);
+  const { imagesPerPrompt = 1 } = pictureRequest(prompts, options);
+  const count = prompts.length * imagesPerPrompt;
   const pictures = output !== undefined && count > 0 ? await pictureFiles(output, count) : [output];
   await checkOutputs([...pictures, saveEmbeds, saveLatents, saveTensor], {
     json: options.json,
