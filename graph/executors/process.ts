@@ -82,6 +82,7 @@ class ProcessLink implements HostLink {
   onMessage: (message: unknown) => void = () => {};
   #child: ChildProcessByStdio<Writable, Readable, null>;
   #reading: Promise<void>;
+  #unreadable: string | undefined;
   #graceMs: number;
 
   constructor(graceMs: number, permissions: () => readonly string[]) {
@@ -91,7 +92,11 @@ class ProcessLink implements HostLink {
     // An ended process cannot read. `ended` reports how it ended.
     this.#child.stdin.on("error", () => {});
     this.#graceMs = graceMs;
-    this.#reading = this.#read();
+    // Output that is not of the protocol fails this process only.
+    this.#reading = this.#read().catch(({ message }) => {
+      this.#unreadable = `its output cannot be read: ${message}`;
+      this.#child.kill("SIGKILL");
+    });
     this.ended = this.#end();
   }
 
@@ -127,9 +132,9 @@ class ProcessLink implements HostLink {
     );
     this.#child.once("error", ({ message }) => resolve({ reason: message }));
     const end = await promise;
-    await this.#reading.catch(() => {});
+    await this.#reading;
     this.#child.stdin.destroy();
-    return end;
+    return this.#unreadable === undefined ? end : { reason: this.#unreadable };
   }
 
   /** Waits for the end, and signals the process after some time. No process survives the last signal. */

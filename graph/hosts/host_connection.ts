@@ -7,6 +7,9 @@
  * @module
  */
 
+import { z } from "zod";
+import { explainZodError } from "../../errors/explain_zod_error.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import { deserializeError } from "../../errors/serialized_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type {
@@ -215,8 +218,18 @@ export class HostConnection {
     }
   }
 
+  /** Takes a message. Nothing that a host sends may fail more than the host and its tasks. */
   #take(message: unknown): void {
-    const reply = hostReplySchema.parse(message);
+    try {
+      this.#takeReply(hostReplySchema.parse(message));
+    } catch (error) {
+      this.#fail(error instanceof z.ZodError ? unreadable(error) : error);
+      // The host may still work on the task that has failed.
+      this.kill().catch(() => {});
+    }
+  }
+
+  #takeReply(reply: HostReply): void {
     if (reply.type === "ready") return this.#ready.resolve();
     if (reply.type === "download") return this.#options.onDownload?.(reply.progress);
     if (reply.type === "warning") return this.#options.onWarning?.(reply.message);
@@ -237,6 +250,16 @@ export class HostConnection {
     this.#ready.reject(error);
     for (const task of this.#tasks.values()) task.fail(error);
   }
+}
+
+/** Returns the error for a message that does not follow the protocol. */
+function unreadable(cause: z.ZodError): PixstageError {
+  const { path, problem } = explainZodError(cause);
+  return new PixstageError(
+    "internal",
+    `Cannot read a message of the host that ran the stage: ${path.join(".") || "the message"} ${problem}`,
+    { cause },
+  );
 }
 
 /** Returns the models that the parameters of a task name. */

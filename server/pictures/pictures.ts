@@ -133,7 +133,15 @@ export class Pictures {
 
   #start(): WorkerThread {
     return startWorker(new URL("./picture_worker.ts", import.meta.url), {
-      onMessage: (message) => this.#take(pictureReplySchema.parse(message)),
+      onMessage: (message) => {
+        const { data: reply, error } = pictureReplySchema.safeParse(message);
+        if (reply) this.#take(reply);
+        else {
+          const reason =
+            `The thread that reads and writes pictures sent an invalid message: ${error.message}`;
+          this.#end(new ApiError("internal", reason));
+        }
+      },
       onError: (reason) =>
         this.#end(new ApiError("internal", `The thread that reads and writes pictures crashed: ${reason}`)),
     });

@@ -168,6 +168,22 @@ for (const executor of [worker, child]) {
   });
 }
 
+Deno.test("a host that sends an invalid message fails its task, and nothing else", async () => {
+  const muddle = (sends: string) => ({ bad: { stage: "muddle", parameters: { sends } } });
+  for (const executor of [worker, child]) {
+    for (const sends of ["plan", "report"]) {
+      const { error } = await run(executor, muddle(sends));
+      assert.ok(error instanceof PixstageError);
+      assert.equal(error.code, "internal");
+      assert.match(error.message, /^Cannot read a message of the host that ran the stage: /);
+    }
+  }
+  const { error } = await run(child, muddle("noise"));
+  assert.ok(error instanceof StageProcessError);
+  assert.match(error.message, /failed: its output cannot be read: /);
+  assert.equal((await run(child, chain)).error, undefined);
+});
+
 Deno.test("process: output of a stage does not disturb the messages", async () => {
   const { made } = await run(child, { long: { stage: "block", parameters: { ms: 1, prints: true } } });
   assert.equal(numberOf(made?.get("long.end")?.artifact), 1);

@@ -10,6 +10,7 @@ import type { Artifact } from "../../../artifacts/artifact.ts";
 import { killThisProcess } from "../../../system/kernel.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
 import { defineStage, type Stage } from "../../../stages/stage.ts";
+import type { StageReport } from "../../../stages/stage_report.ts";
 import { InputError } from "../../../errors/pixstage_error.ts";
 import { FileError } from "../../../disk/file_error.ts";
 import { OutOfMemoryError } from "../../../models/out_of_memory.ts";
@@ -156,6 +157,34 @@ const fail: Stage = defineStage({
   run: ({ parameters: { error } }) => Promise.reject(ERRORS[error]()),
 });
 
+/** Sends what the protocol does not allow: a number that JSON lacks, or a message that is not JSON. */
+const muddle: Stage = defineStage({
+  name: "muddle",
+  version: "1",
+  description: "Sends invalid messages.",
+  inputs: {},
+  outputs: { end: number },
+  parameters: z.strictObject({ sends: z.enum(["plan", "report", "noise"]) }),
+  prepare: ({ parameters: { sends } }) =>
+    Promise.resolve({
+      identity: {},
+      memory: sends !== "plan" ? [] : [{
+        residency: "stream" as const,
+        parameters: {},
+        weightBytes: 0,
+        peakBytes: NaN,
+        heldBytes: 0,
+        advice: "",
+      }],
+      async run({ report }: { report: (event: StageReport) => void }) {
+        if (sends === "noise") Deno.stdout.writeSync(new TextEncoder().encode("\x1e{noise\n"));
+        else report({ type: "step", step: NaN, steps: 1, image: 0, images: 1 });
+        await new Promise((resolve) => setTimeout(resolve, 5000));
+        return { end: numberArtifact(0) };
+      },
+    }),
+});
+
 /** Returns its input. */
 const pass: Stage = defineStage({
   name: "pass",
@@ -167,4 +196,4 @@ const pass: Stage = defineStage({
   run: ({ inputs }) => Promise.resolve({ any: inputs.any }),
 });
 
-export default [count, block, step, wait, hoard, fail, pass];
+export default [count, block, step, wait, hoard, fail, muddle, pass];
