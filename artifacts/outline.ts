@@ -9,16 +9,19 @@
 import { z } from "zod";
 import type { Artifact, JsonObject } from "./artifact.ts";
 
-/** The schema of {@linkcode ArtifactOutline}. */
+/** Maximum number of axes of a tensor in an outline. */
+const MOST_AXES = 16;
+
+/** The schema of {@linkcode ArtifactOutline}. Plans multiply its sizes, so each one is a whole number. */
 export const outlineSchema = z.strictObject({
   /** The artifact's kind. */
   kind: z.string(),
   /** Shapes of its tensors, by name. Unknown ones are missing. */
-  shapes: z.record(z.string(), z.array(z.number())),
+  shapes: z.record(z.string(), z.array(z.int().nonnegative()).max(MOST_AXES)),
   /** The artifact's metadata, as far as it is known. */
   metadata: z.record(z.string(), z.json()),
   /** Number of tokens of each text, if the artifact contains embeddings. */
-  tokens: z.array(z.number()).optional(),
+  tokens: z.array(z.int().nonnegative()).optional(),
 });
 
 /** The known properties of an artifact before it exists. */

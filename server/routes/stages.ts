@@ -8,7 +8,6 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { asJson } from "../../artifacts/canonical_json.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { outlineSchema } from "../../artifacts/outline.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { parseValue } from "../../errors/parse_value.ts";
 import { snapshotPolicySchema } from "../../graph/snapshots.ts";
@@ -17,6 +16,7 @@ import { residencySchema } from "../../models/segments.ts";
 import type { Stage } from "../../stages/stage.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph, checkParameters } from "../check_graph.ts";
+import { checkOutlines } from "../check_outlines.ts";
 import { checkInTime } from "../check_in_time.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
@@ -153,7 +153,7 @@ export function stageRoutes(server: ServerContext) {
     using _place = jobs.reserve(queueClient(context));
     const parsed = parseValue(stage.parameters, parameters);
     checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"], name);
-    const outlines = parseValue(z.record(z.string(), outlineSchema), inputs);
+    const outlines = checkOutlines(stage, inputs);
     const node = { id: NODE, stage, parameters: parsed };
     const prepared = await checkInTime(
       limits,

@@ -35,6 +35,9 @@ import { pagParameters, type PerturbedAttention, resolvePag } from "./perturbed_
 import { beginFromPicture, type PictureBeginning, type PictureOutline } from "./picture.ts";
 import { type StepInterval, stepIntervalSchema, type StepRange, stepsWithin } from "./step_interval.ts";
 
+/** Maximum number of images whose seeds are made for one run. */
+const MOST_IMAGES = 65_536;
+
 const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "It must be a whole number")]).refine((value) => {
   try {
     seed64(BigInt(value));
@@ -349,9 +352,17 @@ export function fixedIdentity(
  * @param seeds One seed for all images, or one per image.
  * @param images Number of images.
  * @returns One seed per image.
- * @throws {InputError} if there are several seeds, but not one per image, or if one is out of range.
+ * @throws {InputError} if there are too many images, if there are several seeds, but not one per image, or if
+ * one is out of range.
  */
 export function imageSeeds(seeds: readonly (number | string)[], images: number): bigint[] {
+  if (images > MOST_IMAGES) {
+    throw new InputError(
+      "invalid_value",
+      `Cannot seed ${images} images: use at most ${MOST_IMAGES} per run`,
+      { details: { field: "imagesPerPrompt" } },
+    );
+  }
   const given = seeds.map(BigInt);
   if (given.length !== 1 && given.length !== images) {
     throw new InputError(
