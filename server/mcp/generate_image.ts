@@ -14,6 +14,7 @@ import { ApiError } from "../api_error.ts";
 import type { ServerContext } from "../context.ts";
 import { jobImages, picturePath } from "../job_reply.ts";
 import type { Job } from "../jobs/job.ts";
+import { requireEnded } from "../jobs/require_ended.ts";
 import { submitPictures } from "../order_pictures.ts";
 import { imageRequestSchema, settleImageRequest } from "../schemas/image_request.ts";
 import type { McpClient } from "./sessions.ts";
@@ -77,10 +78,9 @@ export async function generateImage(
   } finally {
     if (signal.aborted) server.jobs.cancel(job.id);
   }
-  const over = server.jobs.get(job.id);
-  if (over?.error) throw ApiError.ofJob(over.error);
-  if (over?.status === "cancelled") throw new ApiError("cancelled", "The job was cancelled");
-  if (over?.status !== "completed") throw new ApiError("interrupted", "The run was interrupted");
+  const over = requireEnded(server.jobs, job.id);
+  if (over.error) throw ApiError.ofJob(over.error);
+  if (over.status === "cancelled") throw new ApiError("cancelled", "The job was cancelled");
   const content: CallToolResult["content"] = [];
   const texts: string[] = [];
   for (const { artifact, image, width, height, seed } of jobImages(over)) {

@@ -14,6 +14,7 @@ import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
 import { PartialImages, type PictureEvents } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
+import { requireEnded } from "../jobs/require_ended.ts";
 import { jobReply, picturePath } from "../job_reply.ts";
 import type { RequestPictures } from "../job_graphs.ts";
 import { submitPictures } from "../order_pictures.ts";
@@ -78,12 +79,8 @@ export async function answerPictures(
   if (request.stream) {
     return streamPictures(context, job, request, server, from ? "image_edit" : "image_generation");
   }
-  const over = await server.jobs.ended(job.id, context.req.raw.signal);
-  if (!over || over.completed === null) {
-    // The client has disconnected, or the server is shutting down.
-    server.jobs.cancel(job.id);
-    throw new ApiError("interrupted", "The request was interrupted");
-  }
+  await server.jobs.ended(job.id, context.req.raw.signal);
+  const over = requireEnded(server.jobs, job.id);
   const data = await pictures(over, request, context, server);
   return context.json({
     created: Math.floor(over.created),
@@ -153,7 +150,7 @@ function streamPictures(
         const found = previews.take(JSON.parse(data));
         if (found) await send(found);
       }
-      const over = server.jobs.get(job.id)!;
+      const over = requireEnded(server.jobs, job.id);
       for (const { b64_json, url, seed } of await pictures(over, request, context, server)) {
         await send({
           type: `${events}.completed`,

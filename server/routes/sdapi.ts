@@ -13,6 +13,7 @@ import type { ServerContext, ServerEnv } from "../context.ts";
 import type { RequestPictures } from "../job_graphs.ts";
 import { submitPictures } from "../order_pictures.ts";
 import { readUpload } from "../pictures/read_upload.ts";
+import { requireEnded } from "../jobs/require_ended.ts";
 import { router } from "../router.ts";
 import { editRequestSchema, type SettledImageRequest } from "../schemas/image_request.ts";
 import {
@@ -100,12 +101,8 @@ export function sdapiRoutes(server: ServerContext, current: CurrentModel, genera
     const sampler = samplerOf(request);
     const settled = settle(request, { model, warnings, strength, scheduler: sampler?.scheduler }, server);
     const job = await submitPictures(settled, queueClient(context), server, { from, previews: true });
-    const over = await generations.ended(job.id, context.req.raw.signal);
-    if (!over || over.completed === null) {
-      // The client has disconnected, or the server is shutting down.
-      server.jobs.cancel(job.id);
-      throw new ApiError("interrupted", "The request was interrupted");
-    }
+    await generations.ended(job.id, context.req.raw.signal);
+    const over = requireEnded(server.jobs, job.id);
     return await generationReply(over, { request, model, sampler: sampler?.name, strength }, server);
   }
 }

@@ -22,6 +22,7 @@ import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
 import type { Job } from "../jobs/job.ts";
+import { requireEnded } from "../jobs/require_ended.ts";
 import { modelNames, orderOf } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
@@ -190,9 +191,8 @@ export function stageRoutes(server: ServerContext) {
       place,
     );
     if (context.req.header("accept")?.includes("text/event-stream")) return stream(context, job, server);
-    const over = await jobs.ended(job.id, context.req.raw.signal);
-    if (!over || over.completed === null) jobs.cancel(job.id);
-    return context.json(resultOf(over), 200);
+    await jobs.ended(job.id, context.req.raw.signal);
+    return context.json(resultOf(requireEnded(jobs, job.id)), 200);
   });
 }
 
@@ -204,7 +204,8 @@ function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): R
       for await (const { type, data } of server.jobs.follow(job.id, 0, gone, true)) {
         await stream.writeSSE({ event: type, data });
       }
-      await stream.writeSSE({ event: "result", data: JSON.stringify(resultOf(server.jobs.get(job.id))) });
+      const result = resultOf(requireEnded(server.jobs, job.id));
+      await stream.writeSSE({ event: "result", data: JSON.stringify(result) });
     } catch (error) {
       await stream.writeSSE({ event: "error", data: JSON.stringify(ApiError.from(error)) });
     }
@@ -212,11 +213,11 @@ function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): R
 }
 
 /** Returns the outputs of a job that ran one stage. */
-function resultOf(job: Job | undefined): z.infer<typeof resultSchema> {
-  if (job?.error) {
+function resultOf(job: Job): z.infer<typeof resultSchema> {
+  if (job.error) {
     throw ApiError.ofJob(job.error);
   }
-  if (job?.status !== "completed") throw new ApiError("interrupted", "The run was interrupted");
+  if (job.status !== "completed") throw new ApiError("interrupted", "The run was interrupted");
   const outputs = Object.entries(job.artifacts).map((
     [output, { id }],
   ) => [output.slice(NODE.length + 1), id]);

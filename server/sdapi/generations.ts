@@ -49,9 +49,8 @@ export class Generations {
    *
    * @param id The job.
    * @param signal Ends the wait when the client disconnects.
-   * @returns The job.
    */
-  async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
+  async ended(id: string, signal: AbortSignal): Promise<void> {
     this.#present.set(id, undefined);
     try {
       for await (const { type, data } of this.#jobs.follow(id, 0, signal, true)) {
@@ -59,7 +58,6 @@ export class Generations {
         const preview = previewSchema.safeParse(JSON.parse(data)).data;
         if (preview) this.#present.set(id, preview.png);
       }
-      return this.#jobs.get(id);
     } finally {
       this.#present.delete(id);
     }
