@@ -12,7 +12,8 @@ import type { Limits } from "./limits.ts";
 
 type JsonLimits = Pick<Limits, "maxJsonDepth" | "maxJsonValues">;
 
-const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
+/** The media types of JSON bodies. */
+export const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
 
 /** Number of path levels that an error names, and maximum characters per level. */
 const NAMED_LEVELS = 4;
@@ -96,8 +97,13 @@ function endOfString(text: string, start: number): number {
 /** Whether the string that ends here is a field name. */
 function isName(text: string, end: number): boolean {
   let at = end;
-  while (/[ \t\r\n]/.test(text.charAt(at)) && at < text.length) at++;
+  while (isBlank(text.charCodeAt(at))) at++;
   return text.charCodeAt(at) === 0x3a;
+}
+
+/** Whether a character is JSON's white space. */
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
 }
 
 /** Whether a name is `__proto__` after its escapes are resolved. */

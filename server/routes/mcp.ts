@@ -10,6 +10,7 @@ import { HTTPException } from "hono/http-exception";
 import { ApiError } from "../api_error.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
+import { JSON_TYPE } from "../json_bounds.ts";
 import { router } from "../router.ts";
 import type { McpClient } from "../mcp/sessions.ts";
 import { faults } from "./responses.ts";
@@ -19,6 +20,10 @@ export const MCP_PATH = "/mcp";
 
 const tags = ["Model Context Protocol"];
 const SESSION = "mcp-session-id";
+
+/** Maximum number of messages in a batch. */
+const MOST_MESSAGES = 16;
+
 const message = z.object({
   jsonrpc: z.literal("2.0"),
   id: z.union([z.string(), z.number()]).optional(),
@@ -38,7 +43,7 @@ const documented = [
     summary: "Receives a message of the Model Context Protocol",
     description:
       "Tools: `generate_image` and `list_models`. `initialize` opens a session and returns its id in the header " +
-      "`Mcp-Session-Id`.",
+      "`Mcp-Session-Id`. A batch has at most 16 messages.",
     request: { headers, body: { required: true, content: { "application/json": { schema: message } } } },
     responses: {
       200: { description: "The response, after any notifications.", content: stream },
@@ -77,9 +82,10 @@ export function mcpRoutes(server: ServerContext) {
     if (id === undefined && context.req.method !== "POST") {
       throw new ApiError("bad_request", "Send the header Mcp-Session-Id", { param: `header.${SESSION}` });
     }
+    const messages = context.req.method === "POST" ? await messagesOf(context) : undefined;
     const { transport } = id === undefined ? await openSession(server, client) : sessions.find(id, client);
     try {
-      const response = await transport.handleRequest(context);
+      const response = await transport.handleRequest(context, messages);
       return withPlainHeaders(response ?? context.body(null, 202));
     } catch (error) {
       throw error instanceof HTTPException ? await protocolError(error) : error;
@@ -94,6 +100,26 @@ export function mcpRoutes(server: ServerContext) {
  */
 export function loadMcp() {
   return Promise.all([import("@hono/mcp"), import("../mcp/mcp_server.ts")]);
+}
+
+/**
+ * Reads the messages of a request. The protocol's library accepts any media type that contains JSON's, also
+ * those whose bodies nothing has bounded. Its time grows with the square of the number of messages.
+ */
+async function messagesOf(context: Context<ServerEnv>): Promise<unknown> {
+  if (!JSON_TYPE.test(context.req.header("content-type") ?? "")) {
+    throw new ApiError("unsupported_media_type", "Send JSON, with the header Content-Type: application/json");
+  }
+  let messages: unknown;
+  try {
+    messages = JSON.parse(await context.req.text());
+  } catch {
+    throw new ApiError("bad_request", "The body is not valid JSON");
+  }
+  if (Array.isArray(messages) && messages.length > MOST_MESSAGES) {
+    throw new ApiError("too_large", `A batch must have at most ${MOST_MESSAGES} messages`);
+  }
+  return messages;
 }
 
 /** Opens a session. The server keeps it once the client has sent `initialize`. */

@@ -115,6 +115,32 @@ Deno.test("a cancelled call cancels its job", async () => {
   assert.equal((await session.client.listTools()).tools.length, 2);
 });
 
+Deno.test("a body of another type, and a batch of more than 16 messages, are refused at once", async () => {
+  await using server = await serving();
+  const pings = (count: number) =>
+    Array.from({ length: count }, (_, id) => ({ jsonrpc: "2.0", id, method: "ping" }));
+  const post = async (body: string, type: string) => {
+    const reply = await server.ask("/mcp", {
+      method: "POST",
+      headers: { "content-type": type, accept: "application/json, text/event-stream" },
+      body,
+    });
+    return [reply.status, (await reply.json()).error.code];
+  };
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const other = "text/plain;application/json";
+  const began = performance.now();
+  assert.deepEqual(await post(JSON.stringify(pings(20_000)), other), [415, "unsupported_media_type"]);
+  assert.deepEqual(await post(deep, other), [415, "unsupported_media_type"]);
+  assert.deepEqual(await post(deep, "application/json; charset=utf-8"), [413, "too_large"]);
+  assert.deepEqual(await post(JSON.stringify(pings(17)), "application/json"), [413, "too_large"]);
+  assert.deepEqual(await post("{", "application/json"), [400, "bad_request"]);
+  // Without a session, a batch within the limit is refused by the protocol itself.
+  assert.deepEqual(await post(JSON.stringify(pings(16)), "application/json"), [400, "bad_request"]);
+  const waited = performance.now() - began;
+  assert.ok(waited < 2000, `It took ${waited} ms`);
+});
+
 Deno.test("the API key, the host and origin checks, and the limits apply to the protocol", async () => {
   await using server = await serving({ apiKey: "s3cret", limits: { maxMcpSessions: 2 } });
   await assert.rejects(connected(server), /401|invalid_api_key|Unauthorized/i);
