@@ -15,6 +15,9 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 /** Numbers with units, or a single number. */
 const DURATION = /^(-?)(?:((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)|(\d+(?:\.\d+)?))$/;
 
+/** Maximum length of a duration. Each of its parts takes the expression a step deeper. */
+const LONGEST = 100;
+
 /** The rule for durations, for errors. */
 const RULE =
   "It must be a duration such as 5m or 1h30m, or a number of seconds, 0 for no time or -1 for forever";
@@ -50,7 +53,9 @@ export function keepAliveMs(value: string | number): number {
 }
 
 function readDuration(value: string | number): number | undefined {
-  const [, sign, parts, seconds] = DURATION.exec(String(value).trim()) ?? [];
+  const text = String(value);
+  if (text.length > LONGEST) return undefined;
+  const [, sign, parts, seconds] = DURATION.exec(text.trim()) ?? [];
   const amount = parts === undefined ? Number(seconds) * 1000 : sumOf(parts);
   if (!Number.isFinite(amount)) return undefined;
   return sign === "-" && amount > 0 ? Infinity : amount;

@@ -34,14 +34,15 @@ Deno.test("invalid durations are refused, by the schema too", () => {
       "5m-",
       "1e3",
       "Infinity",
+      "1h".repeat(10_000_000),
       "5,5m",
       NaN,
       Infinity,
       1e400,
     ]
   ) {
-    assert.throws(() => keepAliveMs(value), { code: "invalid_value" }, String(value));
-    assert(!keepAliveSchema.safeParse(value).success, String(value));
+    assert.throws(() => keepAliveMs(value), { code: "invalid_value" }, String(value).slice(0, 40));
+    assert(!keepAliveSchema.safeParse(value).success, String(value).slice(0, 40));
   }
   for (const value of [null, true, {}, [5]]) assert(!keepAliveSchema.safeParse(value).success);
 });
