@@ -20,6 +20,7 @@ import {
 import { GraphError, type GraphIssue, type GraphPath } from "./graph_error.ts";
 import { dependencyOrder } from "./lineage.ts";
 import { nearest } from "../errors/nearest.ts";
+import { shownName } from "../errors/shown_name.ts";
 
 /** A node that has been checked. */
 export interface PlannedNode {
@@ -86,7 +87,7 @@ export function planGraph(
         code: "unknown_stage",
         stage: node.stage,
         path: [...path, "stage"],
-        message: `There is no stage "${node.stage}": did you mean "${suggestion}"?`,
+        message: `There is no stage "${shownName(node.stage)}": did you mean "${suggestion}"?`,
       });
       continue;
     }
@@ -184,7 +185,7 @@ function checkSource(
   const [sourceId, port] = splitSource(source);
   const node = Object.hasOwn(document.nodes, sourceId) ? document.nodes[sourceId] : undefined;
   if (!node) {
-    const message = `There is no node "${sourceId}": did you mean "${
+    const message = `There is no node "${shownName(sourceId)}": did you mean "${
       nearest(sourceId, Object.keys(document.nodes))
     }"?`;
     return [{ code: "unknown_node", node: sourceId, path, message }];

@@ -2,6 +2,7 @@
 
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { nearest } from "../errors/nearest.ts";
+import { shownName } from "../errors/shown_name.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
@@ -70,7 +71,7 @@ export class ListedModels implements Models {
     if (reference !== undefined && this.#models.adapter) return await this.#models.adapter(reference, signal);
     const names = [...this.#loras.keys()];
     const hint = names.length === 0 ? "None is served" : `Did you mean "${nearest(name, names)}"?`;
-    throw new AdapterError(`There is no LoRA "${name}". ${hint}`, { code: "adapter_not_found" });
+    throw new AdapterError(`There is no LoRA "${shownName(name)}". ${hint}`, { code: "adapter_not_found" });
   }
 
   #listed({ model, ...rest }: ModelReference): ModelReference {
@@ -78,6 +79,6 @@ export class ListedModels implements Models {
     if (reference !== undefined) return { ...rest, model: reference };
     const names = [...this.#references.keys()];
     const hint = names.length === 0 ? "None is served" : `Did you mean "${nearest(model, names)}"?`;
-    throw new UnknownModelError(`There is no model "${model}". ${hint}`);
+    throw new UnknownModelError(`There is no model "${shownName(model)}". ${hint}`);
   }
 }

@@ -90,6 +90,9 @@ export function registerScheduler(definition: SchedulerDefinition): void {
 
 BUILT_IN.forEach(registerScheduler);
 
+/** Maximum number of characters of a name that are compared. No scheduler has a name as long. */
+const LONGEST_NAME = 1000;
+
 /** Returns every scheduler in the order of registration. */
 export function allSchedulers(): readonly SchedulerDefinition[] {
   return catalogue;
@@ -104,7 +107,7 @@ export function allSchedulers(): readonly SchedulerDefinition[] {
  * @throws {UnknownSchedulerError} if no scheduler has that name.
  */
 export function findScheduler(name: string): NamedScheduler {
-  const key = normalized(name);
+  const key = normalized(name.slice(0, LONGEST_NAME));
   const found = byName.get(key);
   if (found) return found;
   for (const [ending, option] of Object.entries(SPACINGS)) {

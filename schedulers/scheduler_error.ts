@@ -6,8 +6,9 @@
  * @module
  */
 
-import { distance } from "fastest-levenshtein";
+import { nearest as nearestOf } from "../errors/nearest.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
+import { shownName } from "../errors/shown_name.ts";
 import type { RunOptions } from "./run_options.ts";
 
 /** Thrown if no scheduler has the given name. */
@@ -26,7 +27,7 @@ export class UnknownSchedulerError extends PixstageError<"unknown_scheduler"> {
     const nearest = nearestOf(given, names);
     super(
       "unknown_scheduler",
-      `No scheduler is named ${JSON.stringify(given)}: did you mean ${nearest}`,
+      `No scheduler is named ${JSON.stringify(shownName(given))}: did you mean ${nearest}`,
       { details: { field: "scheduler", nearest } },
     );
     this.given = given;
@@ -77,13 +78,7 @@ export class SchedulerOptionError extends PixstageError<"invalid_scheduler_optio
     return new SchedulerOptionError(
       scheduler,
       option,
-      `it has no option ${JSON.stringify(option)}: did you mean ${nearest}`,
+      `it has no option ${JSON.stringify(shownName(option))}: did you mean ${nearest}`,
     );
   }
-}
-
-/** Returns the name with the smallest edit distance, ignoring letter case. */
-function nearestOf(given: string, names: readonly string[]): string {
-  const far = (name: string): number => distance(given.toLowerCase(), name.toLowerCase());
-  return names.reduce((nearest, name) => far(name) < far(nearest) ? name : nearest);
 }

@@ -8,6 +8,7 @@
 
 import { InputError, PixstageError } from "../errors/pixstage_error.ts";
 import { nearest } from "../errors/nearest.ts";
+import { shownName } from "../errors/shown_name.ts";
 import type { Stage } from "./stage.ts";
 
 /** A graph names a stage that is not registered. */
@@ -59,9 +60,9 @@ export class StageRegistry {
     const stage = this.#stages.get(name);
     if (stage) return stage;
     throw new UnknownStageError(
-      `Cannot find stage "${name}": did you mean "${nearest(name, [...this.#stages.keys()])}"? Stages are ${
-        [...this.#stages.keys()].join(", ")
-      }`,
+      `Cannot find stage "${shownName(name)}": did you mean "${
+        nearest(name, [...this.#stages.keys()])
+      }"? Stages are ${[...this.#stages.keys()].join(", ")}`,
     );
   }
 

@@ -5,13 +5,14 @@
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { ApiError, invalidRequest } from "../api_error.ts";
+import { invalidRequest } from "../api_error.ts";
 import type { ServerContext } from "../context.ts";
 import type { RequestPictures } from "../job_graphs.ts";
 import type { ReadPicture } from "../pictures/picture_order.ts";
 import { readUpload } from "../pictures/read_upload.ts";
 import { router } from "../router.ts";
 import { readEditForm } from "../schemas/edit_form.ts";
+import { readForm } from "../schemas/read_form.ts";
 import { editRequestSchema, imagesResponseSchema, settleImageRequest } from "../schemas/image_request.ts";
 import { answerPictures } from "./images.ts";
 import { faults } from "./responses.ts";
@@ -65,30 +66,13 @@ export function editRoutes(server: ServerContext) {
   const routes = router();
   routes.openAPIRegistry.registerPath(documented);
   return routes.openapi({ ...route, hide: true }, async (context) => {
-    const { fields, image, mask } = readEditForm(await form(context.req.raw));
+    const { fields, image, mask } = readEditForm(await readForm(context.req.raw), server.limits);
     const parsed = editRequestSchema.safeParse(fields);
     if (!parsed.success) throw invalidRequest(parsed.error, []);
     const settled = settleImageRequest(parsed.data, editRequestSchema);
     const pictures = await readPictures(image, mask, server);
     return await answerPictures(settled, context, server, pictures);
   });
-}
-
-/** Parses the body as a form. */
-async function form(request: Request): Promise<FormData> {
-  const type = request.headers.get("content-type") ?? "";
-  if (!/^multipart\/form-data\b/i.test(type)) {
-    throw new ApiError(
-      "unsupported_media_type",
-      "Send a form, with the header Content-Type: multipart/form-data",
-    );
-  }
-  try {
-    return await request.formData();
-  } catch (error) {
-    if (request.signal.aborted || error instanceof ApiError) throw error;
-    throw new ApiError("bad_request", "The body is not valid multipart/form-data");
-  }
 }
 
 /** Puts the pictures into the store. */

@@ -6,6 +6,8 @@
  */
 
 import { ApiError } from "../api_error.ts";
+import { checkJson } from "../json_bounds.ts";
+import type { Limits } from "../limits.ts";
 
 /** Fields that are strings in JSON too. */
 const TEXTS: ReadonlySet<string> = new Set([
@@ -27,7 +29,12 @@ const TEXTS: ReadonlySet<string> = new Set([
   "style",
 ]);
 /** Maximum number of fields of a form, including files. */
-const MOST_FIELDS = 64;
+export const MOST_FIELDS = 64;
+
+/** Maximum length of a field's name. */
+const LONGEST_NAME = 100;
+
+type JsonLimits = Pick<Limits, "maxJsonDepth" | "maxJsonValues">;
 
 /** A parsed form. */
 export interface EditForm {
@@ -44,9 +51,11 @@ export interface EditForm {
  *
  * @param form The form. A name may end in `[]`, which some clients use for lists.
  * @returns Its fields and files.
- * @throws {ApiError} 400 if there is no picture, or more than one.
+ * @param limits The limits of JSON in its fields.
+ * @throws {ApiError} 400 if there is no picture, or more than one; 413 if there are too many fields, or a
+ * field contains JSON beyond the limits.
  */
-export function readEditForm(form: FormData): EditForm {
+export function readEditForm(form: FormData, limits: JsonLimits): EditForm {
   const entries = [...form].map(([name, value]) => [name.replace(/\[\d*\]$/, ""), value] as const);
   if (entries.length > MOST_FIELDS) {
     throw new ApiError("too_large", `The form must have at most ${MOST_FIELDS} fields`);
@@ -54,6 +63,10 @@ export function readEditForm(form: FormData): EditForm {
   const fields = new Map<string, unknown>();
   const files = new Map<string, File>();
   for (const [name, value] of entries) {
+    if (name.length > LONGEST_NAME) {
+      const param = name.slice(0, 60);
+      throw new ApiError("invalid_value", `${param}…: is not a known field`, { param });
+    }
     if (name === "__proto__") {
       throw new ApiError("invalid_value", `${name}: a field must not have this name`, { param: name });
     }
@@ -78,7 +91,7 @@ export function readEditForm(form: FormData): EditForm {
         param: name.slice(0, 60),
       });
     }
-    fields.set(name, TEXTS.has(name) ? value : jsonOf(value));
+    fields.set(name, TEXTS.has(name) ? value : jsonOf(value, limits));
   }
   const image = files.get("image");
   if (!image) throw new ApiError("invalid_value", "image: is missing", { param: "image" });
@@ -86,7 +99,8 @@ export function readEditForm(form: FormData): EditForm {
 }
 
 /** Parses a number, a boolean or a list; returns other text unchanged. */
-function jsonOf(text: string): unknown {
+function jsonOf(text: string, limits: JsonLimits): unknown {
+  checkJson(text, limits);
   try {
     return JSON.parse(text);
   } catch {

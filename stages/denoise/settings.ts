@@ -38,7 +38,14 @@ import { type StepInterval, stepIntervalSchema, type StepRange, stepsWithin } fr
 /** Maximum number of images whose seeds are made for one run. */
 const MOST_IMAGES = 65_536;
 
-const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "It must be a whole number")]).refine((value) => {
+/** Maximum length of a seed. Its conversion takes time that grows with the square of the length. */
+const LONGEST_SEED = 100;
+const RULE = "It must be a whole number";
+
+// Without `abort`, the conversion below would follow a failed check.
+const digits = z.string().max(LONGEST_SEED, { error: RULE, abort: true })
+  .regex(/^-?\d+$/, { error: RULE, abort: true });
+const seed = z.union([z.int(), digits]).refine((value) => {
   try {
     seed64(BigInt(value));
     return true;
