@@ -7,14 +7,15 @@
  */
 
 import { convertIndexedToRgb, decode, type DecodedPng } from "fast-png";
-import { unzlibSync, zlibSync } from "fflate";
+import { zlibSync } from "fflate";
+import { inflateAtMost } from "./inflate.ts";
 import { FormatError } from "../errors/pixstage_error.ts";
 import { checkPictureSize, type PictureHeader } from "./picture_header.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { type PngChunk, readPngChunks, writePngChunks } from "./png_chunks.ts";
 import { filterRows } from "./png_filter.ts";
 import { fromRgba, withAlpha } from "./rgba.ts";
-import { decodePngText, encodePngText } from "./png_text.ts";
+import { decodePngTexts, encodePngText } from "./png_text.ts";
 
 /** The number of samples per pixel and the allowed bit depths, by colour type. */
 const COLOUR_TYPES: ReadonlyMap<number, { samples: number; depths: readonly number[] }> = new Map([
@@ -136,12 +137,11 @@ function parseHeader(chunks: readonly PngChunk[]): PngHeader {
       }`,
     );
   }
-  const texts = chunks.map(decodePngText).filter((text) => text !== undefined);
   return {
     format: "png",
     width: view.getUint32(0),
     height: view.getUint32(4),
-    metadata: Object.fromEntries(texts),
+    metadata: decodePngTexts(chunks),
     depth,
     samples: colour.samples,
     indexed: colourType === 3,
@@ -166,7 +166,7 @@ function inflateRows(chunks: readonly PngChunk[], header: PngHeader): Uint8Array
     compressed.set(part, offset);
     offset += part.length;
   }
-  const rows = unzlibSync(compressed, { out: new Uint8Array(expected) });
+  const rows = inflateAtMost(compressed, expected);
   if (rows.length !== expected) throw new Error(`${rows.length} bytes of ${expected}`);
   return rows;
 }

@@ -6,11 +6,15 @@
  * @module
  */
 
-import { unzlibSync } from "fflate";
+import { inflateAtMost } from "./inflate.ts";
 import type { PngChunk } from "./png_chunks.ts";
 
-/** Maximum size of one compressed text in bytes: enough for a prompt, too little to exhaust memory. */
-const MAX_COMPRESSED_TEXT = 1 << 20;
+/** Maximum size of one text in bytes: enough for a prompt or a graph, too little to exhaust memory or take long. */
+const MAX_TEXT = 1 << 20;
+/** Maximum number of texts that are read. */
+const MAX_TEXTS = 1000;
+
+const TEXT_TYPES: ReadonlySet<string> = new Set(["tEXt", "zTXt", "iTXt"]);
 
 const LATIN_1 = /^[\n\x20-\x7e\xa1-\xff]*$/;
 
@@ -31,34 +35,41 @@ export function encodePngText(keyword: string, text: string): PngChunk {
 }
 
 /**
+ * Reads the texts of a file: the first thousand, and the first megabyte of each.
+ *
+ * @param chunks The chunks of the file.
+ * @returns The texts by keyword.
+ */
+export function decodePngTexts(chunks: readonly PngChunk[]): Record<string, string> {
+  const texts = chunks.filter(({ type }) => TEXT_TYPES.has(type)).slice(0, MAX_TEXTS);
+  return Object.fromEntries(texts.map(decodePngText).filter((text) => text !== undefined));
+}
+
+/**
  * Reads a text chunk of any kind.
  *
  * @param chunk A chunk.
  * @returns Keyword and text; `undefined` if the chunk contains no readable text.
  */
 export function decodePngText({ type, data }: PngChunk): [keyword: string, text: string] | undefined {
-  if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") return undefined;
+  if (!TEXT_TYPES.has(type)) return undefined;
   const end = data.indexOf(0);
   if (end < 1) return undefined;
   const keyword = latin1Text(data.subarray(0, end));
   const rest = data.subarray(end + 1);
   try {
-    if (type === "tEXt") return [keyword, latin1Text(rest)];
-    if (type === "zTXt") return [keyword, latin1Text(inflateText(rest.subarray(1)))];
+    if (type === "tEXt") return [keyword, latin1Text(rest.subarray(0, MAX_TEXT))];
+    if (type === "zTXt") return [keyword, latin1Text(inflateAtMost(rest.subarray(1), MAX_TEXT))];
     const language = rest.indexOf(0, 2);
     const translated = rest.indexOf(0, language + 1);
     if (language < 0 || translated < 0) return undefined;
     const text = rest.subarray(translated + 1);
-    return [keyword, new TextDecoder().decode(rest[0] === 1 ? inflateText(text) : text)];
+    const bytes = rest[0] === 1 ? inflateAtMost(text, MAX_TEXT) : text.subarray(0, MAX_TEXT);
+    return [keyword, new TextDecoder().decode(bytes)];
   } catch {
     // A text that cannot be inflated is no reason to refuse the picture.
     return undefined;
   }
-}
-
-/** Inflates into a buffer of fixed size and truncates the rest, so a small file cannot claim much memory. */
-function inflateText(data: Uint8Array): Uint8Array {
-  return unzlibSync(data, { out: new Uint8Array(MAX_COMPRESSED_TEXT) });
 }
 
 function latin1Bytes(text: string): Uint8Array {

@@ -38,6 +38,18 @@ const forwardedOrderRoute = createRoute({
   responses: { 202: { description: "The job, as the server returns it." } },
 });
 
+/** Paths for which clients must send the API key. */
+const KEYED_PATHS = ["/v1/*", "/sdapi/*", "/mcp", "/mcp/*", "/metrics"];
+
+/** Headers in which a proxy describes the request of its client. */
+const FORWARDING_HEADERS = [
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-prefix",
+  "x-forwarded-proto",
+];
+
 /** Options of {@linkcode createGateway}. */
 export interface GatewayOptions {
   /** The description of the server's models. */
@@ -65,7 +77,10 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
   const app = router();
 
   // 1. Check the API key, and limit the body.
-  if (apiKey !== undefined) app.use("/v1/*", requireKey(apiKey, new PictureLinks(upstreamKey)));
+  if (apiKey !== undefined) {
+    const links = new PictureLinks(upstreamKey);
+    for (const path of KEYED_PATHS) app.use(path, requireKey(apiKey, links));
+  }
   const onError = (): never => {
     throw new ApiError("too_large", `The body must have at most ${limits.maxBodyBytes} bytes`);
   };
@@ -121,11 +136,13 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
     const { pathname, search } = new URL(req.url);
     const { client, protocol, host } = env.address;
     const headers = new Headers(req.raw.headers);
+    // The server trusts these headers of the gateway, so those of a client must not reach it.
+    for (const name of FORWARDING_HEADERS) headers.delete(name);
     headers.set("x-forwarded-proto", protocol);
     if (host !== undefined) headers.set("x-forwarded-host", host);
     if (client !== undefined) headers.set("x-forwarded-for", client);
     // Clients of the gateway can use the API of the server, but not its metrics.
-    if (upstreamKey !== undefined && pathname.startsWith("/v1/")) {
+    if (upstreamKey !== undefined && /^\/(v1|sdapi|mcp)(\/|$)/.test(pathname)) {
       headers.set("authorization", `Bearer ${upstreamKey}`);
     }
     for (const name of ["host", "content-length"]) headers.delete(name);

@@ -36,7 +36,7 @@ Deno.test("rerun writes the format that the output is named after", async () => 
     }
     await run(folder, "rerun", "c.jpg", "-o", "same.jpeg");
     assert.equal((await decodePicture(await bytes("same.jpeg"))).format, "jpeg");
-    const fault = /its extension must be \.png, \.jpg, \.jpeg or \.webp\n$/;
+    const fault = /its extension must be \.png, \.jpg, \.jpeg or \.webp: give another name\n$/;
     for (const name of ["noext", "c.gif"]) await refused(folder, 2, fault, "rerun", "c.png", "-o", name);
   });
 });

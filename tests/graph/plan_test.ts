@@ -148,7 +148,7 @@ Deno.test("textToImage() writes graphs that plan", () => {
   assert.equal(order({ model: "m" }, { latentsFile: "l" }), "decode");
   assert.throws(() => textToImage({ model: "m" }), /a prompt, or a file/);
   assert.throws(() => textToImage(request, { latentsFile: "l" }), /both prompts and l/);
-  assert.throws(() => textToImage({ ...request, seeds: [1, 2] }), /1 or 1 seeds, but there are 2/);
+  assert.throws(() => textToImage({ ...request, seeds: [1, 2] }), /expected 1 seed, but there are 2/);
 });
 
 Deno.test("a quantized autoencoder is refused by name, and all stages may be quantized", () => {

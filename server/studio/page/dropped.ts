@@ -7,7 +7,7 @@
  */
 
 import { readPngChunks } from "../../../images/png_chunks.ts";
-import { decodePngText } from "../../../images/png_text.ts";
+import { decodePngTexts } from "../../../images/png_text.ts";
 import { attempt } from "./attempt.ts";
 import type { FurtherSettings } from "./further_settings.ts";
 import { isRecord, readGraph } from "./graph.ts";
@@ -130,10 +130,9 @@ async function findPictures(
  * @throws if pixstage did not write it.
  */
 function readSettings(bytes: Uint8Array): Settings {
-  const texts = new Map(readPngChunks(bytes).map(decodePngText).filter((text) => text !== undefined));
-  const text = texts.get("pixstage");
+  const { pixstage: text, parameters } = decodePngTexts(readPngChunks(bytes));
   if (text === undefined) {
-    const by = texts.has("parameters") ? " because another program wrote its parameters" : "";
+    const by = parameters !== undefined ? " because another program wrote its parameters" : "";
     throw new Error(`it contains no pixstage settings${by}`);
   }
   const provenance = parse(text);
@@ -142,7 +141,7 @@ function readSettings(bytes: Uint8Array): Settings {
   const { output, image } = provenance;
   const settings = settingsOf(graph, { output, image: typeof image === "number" ? image : 0 });
   if (!settings) throw new Error("it was not made by denoising, so there is nothing to restore");
-  return { ...settings, ...resolved(texts.get("parameters") ?? "", settings) };
+  return { ...settings, ...resolved(parameters ?? "", settings) };
 }
 
 /** Fills in settings that the graph leaves to the model. They come from the text that other programs read. */
