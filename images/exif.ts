@@ -30,6 +30,9 @@ const BYTES_OF_TYPE: ReadonlyMap<number, number> = new Map([
   [9, 4],
 ]);
 
+/** Maximum size in bytes of a description that is read, as in PNG files. */
+const MAX_TEXT = 1 << 20;
+
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 12;
 
@@ -99,7 +102,8 @@ export function decodeExif(bytes: Uint8Array): Record<string, string> {
   try {
     const { view, littleEndian, main } = readMainFolder(bytes);
     const description = main.get(IMAGE_DESCRIPTION);
-    const text = description && new TextDecoder().decode(description).replace(/\0+$/, "");
+    const text = description &&
+      new TextDecoder().decode(description.subarray(0, MAX_TEXT)).replace(/\0+$/, "");
     const stored = METADATA.safeParse(parseJson(text));
     if (stored.success) return stored.data;
 

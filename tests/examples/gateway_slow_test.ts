@@ -35,8 +35,8 @@ async function post(url: string, body: object): Promise<Response> {
   return await fetch(url, { method: "POST", headers: JSON_HEADERS, body: JSON.stringify(body) });
 }
 
-async function statusOf(url: string): Promise<number> {
-  const { status, body } = await fetch(url);
+async function statusOf(url: string, headers: Record<string, string> = {}): Promise<number> {
+  const { status, body } = await fetch(url, { headers });
   await body?.cancel();
   return status;
 }
@@ -106,7 +106,10 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
     assert.equal((await stranger.json()).error.code, "invalid_api_key");
     const good = await post(images, { model: MODEL, prompt: "cute cat", loras: [{ name: LORA }] });
     assert.deepEqual([good.status, (await good.json()).error.code], [503, "engine_closed"]);
-    assert.equal(await statusOf(`${gateway.url}/metrics`), 503);
+    assert.equal(await statusOf(`${gateway.url}/studio`), 503);
+    for (const path of ["/metrics", "/sdapi/v1/sd-models", "/mcp"]) {
+      assert.equal(await statusOf(gateway.url + path), 401, path);
+    }
     const models = await (await fetch(`${gateway.url}/v1/models`, { headers: HEADERS })).json();
     assert.deepEqual(models.data.map(({ id }: { id: string }) => id), [MODEL]);
   });
@@ -125,7 +128,20 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
     env: { ...s3.env, PIXSTAGE_API_KEY: KEYS.UPSTREAM_KEY },
   }).listens();
 
-  assert.equal(await statusOf(`${gateway.url}/metrics`), 401);
+  await test.step("clients of the gateway can use the server's API, but not its metrics", async () => {
+    for (const [path, status] of [["/metrics", 401], ["/sdapi/v1/sd-models", 200]] as const) {
+      assert.equal(await statusOf(gateway.url + path), 401, path);
+      assert.equal(await statusOf(gateway.url + path, HEADERS), status, path);
+    }
+  });
+
+  await test.step("headers that only a proxy may set do not reach the server", async () => {
+    const request = { model: MODEL, prompts: ["sun"], seeds: ["1"], steps: 2 };
+    const headers = { ...JSON_HEADERS, "x-forwarded-prefix": "/evil", "x-forwarded-for": "6.6.6.6" };
+    const init = { method: "POST", headers, body: JSON.stringify({ request }) };
+    const job = await (await fetch(`${gateway.url}/v1/jobs`, init)).json();
+    assert.equal(job.events_url, `/v1/jobs/${job.id}/events`);
+  });
 
   await test.step("OpenAI's client gets pictures as bytes and as links to S3", async () => {
     const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: KEYS.API_KEY, maxRetries: 0 });
