@@ -50,6 +50,9 @@ const UPLOAD_PATHS: readonly string[] = [EDITS_PATH, UPLOADS_PATH, IMG2IMG_PATH,
 /** Path prefix of the AUTOMATIC1111-compatible routes. */
 const SDAPI = "/sdapi/";
 
+/** Headers of replies that pages of other origins may read. */
+const EXPOSED = ["content-range", "etag", "location", "mcp-session-id", "retry-after", "x-request-id"];
+
 /**
  * The status that the log and the metrics record if the client left before the answer. nginx uses the same
  * code.
@@ -128,7 +131,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     strictTransportSecurity: false,
   }));
   app.use(requireAllowedHost(allowedHosts));
-  if (corsOrigins.length > 0) app.use(cors({ origin: [...corsOrigins], exposeHeaders: ["x-request-id"] }));
+  if (corsOrigins.length > 0) app.use(cors({ origin: [...corsOrigins], exposeHeaders: EXPOSED }));
   app.use(requireOwnOrigin(corsOrigins, allowedHosts));
   if (apiKey !== undefined) {
     app.use("/v1/*", requireKey(apiKey, context.links));

@@ -9,6 +9,7 @@
 
 import { getRequestListener } from "@hono/node-server";
 import { createServer } from "node:http";
+import { ApiError } from "./api_error.ts";
 import type { Server } from "./create_server.ts";
 import { STREAMED_BODY } from "./streamed_body.ts";
 
@@ -67,6 +68,9 @@ export interface Listener {
 /** Milliseconds between two checks for hanging connections. */
 const LOOK_MS = 1000;
 
+/** Methods that the Fetch standard forbids. */
+const FORBIDDEN_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+
 /** Milliseconds of silence after which the system probes whether the peer is still there. */
 const PROBE_MS = 60_000;
 
@@ -87,6 +91,11 @@ export async function listen(server: Pick<Server, "fetch">, options: ListenOptio
   const answer = getRequestListener(
     (given, { incoming }) => {
       const { url, method, headers, body, signal } = given;
+      // `new Request` refuses these, as fetch does.
+      if (FORBIDDEN_METHODS.has(method.toUpperCase())) {
+        const error = new ApiError("method_not_allowed", `The method ${method} is not allowed`);
+        return Response.json(error.toJSON(), { status: 405 });
+      }
       // The adapter's requests are not instances of the platform's `Request`, which middleware needs in order
       // to copy them.
       const request = new Request(url, { method, headers, body, signal, ...STREAMED_BODY });

@@ -29,7 +29,7 @@ import type { Generations } from "../sdapi/generations.ts";
 import { refuseUnsupported } from "../sdapi/unsupported_fields.ts";
 import { readLoraTags } from "../sdapi/lora_tags.ts";
 import { pictureBytes } from "../sdapi/picture_data.ts";
-import { findSampler } from "../sdapi/samplers.ts";
+import { findSampler, warnOfLoneSchedule } from "../sdapi/samplers.ts";
 import { faults, json } from "./responses.ts";
 
 const tags = ["AUTOMATIC1111"];
@@ -99,7 +99,9 @@ export function sdapiRoutes(server: ServerContext, current: CurrentModel, genera
   ) {
     const model = modelOf(request, current);
     const sampler = samplerOf(request);
-    const settled = settle(request, { model, warnings, strength, scheduler: sampler?.scheduler }, server);
+    const lone = sampler ? [] : warnOfLoneSchedule(request.scheduler ?? "");
+    const scheduler = sampler?.scheduler;
+    const settled = settle(request, { model, warnings: [...warnings, ...lone], strength, scheduler }, server);
     const job = await submitPictures(settled, queueClient(context), server, { from, previews: true });
     await generations.ended(job.id, context.req.raw.signal);
     const over = requireEnded(server.jobs, job.id);

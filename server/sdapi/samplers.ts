@@ -101,6 +101,18 @@ export function findSampler(name: string, schedule: string | undefined, param: s
   };
 }
 
+/**
+ * Checks a schedule that a request names without a sampler.
+ *
+ * @param schedule The schedule.
+ * @returns The warning that it has no effect, or nothing if it is the automatic one.
+ * @throws {ApiError} if there is no such schedule.
+ */
+export function warnOfLoneSchedule(schedule: string): string[] {
+  if (schedule.trim() === "" || findSchedule(schedule).name === "automatic") return [];
+  return ["Parameter scheduler was ignored because sampler_name names no sampler"];
+}
+
 function samplerOf(name: string): Sampler | undefined {
   return SAMPLERS.find((sampler) => [sampler.name.toLowerCase(), ...sampler.aliases].includes(name));
 }

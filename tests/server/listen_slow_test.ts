@@ -171,7 +171,7 @@ Deno.test(needing(LINUX, {
   },
 }));
 
-Deno.test("a listener supports HTTP/1.0, closes while streams are open, and reports that a port is in use", async () => {
+Deno.test("a listener supports HTTP/1.0, refuses TRACE, closes while streams are open, and reports that a port is in use", async () => {
   const server = await serving();
   const port = Number(new URL(server.url).port);
   using old = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -179,6 +179,13 @@ Deno.test("a listener supports HTTP/1.0, closes while streams are open, and repo
   assert.match(
     await new Response(old.readable).text(),
     /^HTTP\/1\.[01] 200 OK\r\n[^]*\r\n\r\n\{"status":"ok"\}$/,
+  );
+
+  using traced = await Deno.connect({ hostname: "127.0.0.1", port });
+  await traced.write(text("TRACE /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+  assert.match(
+    await new Response(traced.readable).text(),
+    /^HTTP\/1\.1 405 [^]*"code":"method_not_allowed"/,
   );
 
   await assert.rejects(listen({ fetch: () => new Response() }, { port }), (error) => {

@@ -71,6 +71,11 @@ Deno.test("refusals of other hosts, other origins, large bodies and unknown path
   }
   const friend = await server.ask("/v1/models", { headers: { origin: "https://friend.example" } });
   assert.equal(friend.headers.get("access-control-allow-origin"), "https://friend.example");
+  // Pages need them for MCP, for waiting, and for parts of artifacts.
+  assert.match(
+    friend.headers.get("access-control-expose-headers")!,
+    /content-range.*etag.*mcp-session-id.*retry-after/,
+  );
   await friend.body?.cancel();
   const page = await server.ask("/");
   assert.match(page.headers.get("content-security-policy")!, /default-src 'self'/);

@@ -299,6 +299,7 @@ Deno.test("unsupported fields are refused by name or cause a warning", async () 
     [{ sampler_name: "Restart" }, "sampler_name", "unknown_scheduler"],
     [{ sampler_name: null, sampler_index: "Restart" }, "sampler_index", "unknown_scheduler"],
     [{ sampler_name: "Euler", scheduler: "Turbo" }, "scheduler", "unknown_scheduler"],
+    [{ sampler_name: null, scheduler: "Turbo" }, "scheduler", "unknown_scheduler"],
     [{ steps: 0 }, "steps"],
     [{ steps: 1000 }, "steps", "out_of_range"],
     [{ steps: "many" }, "steps"],
@@ -329,8 +330,9 @@ Deno.test("unsupported fields are refused by name or cause a warning", async () 
     s_churn: 0.5,
     override_settings: { CLIP_stop_at_last_layers: 2, eta_noise_seed_delta: 31337 },
     distilled_cfg_scale: 3.5,
+    scheduler: "Karras",
   });
-  assert.equal(info.warnings.length, 7, JSON.stringify(info.warnings));
+  assert.equal(info.warnings.length, 8, JSON.stringify(info.warnings));
 });
 
 Deno.test("the progress includes previews of the picture, and an interruption ends the job", async () => {
