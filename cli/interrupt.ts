@@ -23,7 +23,7 @@ export function interruptSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** Restores the system's handling of Ctrl-C and termination requests. */
+/** Restores the system's handling of Ctrl-C and termination requests, which ends the program at once. */
 export function leaveInterrupts(): void {
   for (const interrupt of listeners) {
     for (const name of SIGNALS) process.off(name, interrupt);

@@ -6,6 +6,7 @@
 
 import { stderr, stdout } from "node:process";
 import { checkOutputFile, checkOutputFolder, isStream, writeOutputFile } from "../disk/output_file.ts";
+import { leaveInterrupts } from "./interrupt.ts";
 import { writeLine, writeStdout } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder, userPath } from "./user_path.ts";
@@ -97,6 +98,8 @@ export async function writeOutput(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<string> {
   const path = outputPath(output);
+  // A pipe's reader can stop reading, or never come. Then only the system's handling of signals ends the program.
+  if (path === STDOUT || await isStream(path)) leaveInterrupts();
   if (path === STDOUT) await writeStdout(chunks);
   else await writeOutputFile(path, chunks);
   return path;

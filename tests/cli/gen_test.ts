@@ -181,6 +181,25 @@ Deno.test("--version prints the version in deno.json", async () => {
   });
 });
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`${signal} ends a program whose result nobody reads`, async () => {
+    await inFolder(async (folder) => {
+      const pipe = join(folder, "pipe.png");
+      await new Deno.Command("mkfifo", { args: [pipe] }).output();
+      const child = startCli(folder, "gen", "cat", ...SMALL, "--json", "-o", pipe);
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      for (let seen = ""; !seen.includes('"type":"done"');) seen += (await reader.read()).value;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const asked = performance.now();
+      child.kill(signal);
+      await reader.cancel();
+      await child.stderr.cancel();
+      assert.equal((await child.status).signal, signal);
+      assert.ok(performance.now() - asked < 5000);
+    });
+  });
+}
+
 for (const threads of [1, MOST_THREADS]) {
   Deno.test(`gen on ${threads} threads stops at Ctrl-C with status 130 and leaves nothing behind`, async () => {
     await inFolder(async (folder) => {
