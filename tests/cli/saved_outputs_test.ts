@@ -75,8 +75,8 @@ Deno.test("commands refuse equal files, and names of pictures for tensors", () =
     for (const option of ["--save-embeds", "--save-latents", "--save-tensor"]) {
       await refused(folder, /Cannot write tensors to "lat\.jpg"/, ...gen, option, "lat.jpg");
     }
-    const compare = ["compare", "cat", "--a", "seed=1", "--b", "seed=2", "-o", "a.png", "--page", "a.png"];
-    await refused(folder, /Cannot write two results to ".*a\.png"/, ...compare);
+    const compare = ["compare", "cat", "--a", "seed=1", "--b", "seed=2", "-o", "a.html", "--page", "a.html"];
+    await refused(folder, /Cannot choose a format for "a\.html"/, ...compare);
     await refused(folder, /tensors to "e\.png"/, "encode", "cat", "-m", TINY, "-o", "e.png");
     await refused(folder, /tensors to "l\.png"/, "denoise", "e.safetensors", ...SMALL, "-o", "l.png");
     const extension = /must be \.png, \.jpg, \.jpeg or \.webp: give another name\n$/;
