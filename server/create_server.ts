@@ -374,7 +374,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   if (workers) metrics.watchQueues(() => workers.depths());
   const artifacts = new ArtifactFiles(store, quota, shared);
   const sessions = new McpSessions(limits);
-  const pictures = new Pictures(store, artifacts, limits, shared && ((id) => storedOrigin(id, shared)));
+  const fetchOrigin = shared && ((id: string) => storedOrigin(id, shared));
+  const pictures = new Pictures(store, artifacts, quota, limits, fetchOrigin);
   const context = {
     limits,
     models,

@@ -205,7 +205,7 @@ export class FolderStore implements RunStore {
 const HASHED_BYTES = 1 << 22;
 
 /** Returns the SHA-256 of a file's content. Yields to the event loop between the parts of a large file. */
-async function contentId(chunks: readonly Uint8Array[]): Promise<string> {
+export async function contentId(chunks: readonly Uint8Array[]): Promise<string> {
   const hash = createHash("sha256");
   for (const chunk of chunks) {
     for (let at = 0; at < chunk.length; at += HASHED_BYTES) {

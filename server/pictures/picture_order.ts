@@ -73,14 +73,37 @@ const writeTaskSchema = z.object({
 /** A message that asks the thread to encode a file. */
 export type WriteTask = z.infer<typeof writeTaskSchema>;
 
+/** Schema of the answer to the thread's question whether an artifact may be stored. */
+const storePermitSchema = z.object({ id: z.number(), mayStore: z.boolean() });
+
+/** Schema of a message that asks the thread for something. */
+const pictureTaskSchema = z.union([writeTaskSchema, readTaskSchema]);
+
 /** Schema of a message to the thread. */
-export const pictureTaskSchema = z.union([writeTaskSchema, readTaskSchema]);
+export const pictureMessageSchema = z.union([storePermitSchema, pictureTaskSchema]);
 
 /** A message to the thread. */
+export type PictureMessage = z.infer<typeof pictureMessageSchema>;
+
+/** A message that asks the thread for something. */
 export type PictureTask = z.infer<typeof pictureTaskSchema>;
 
+/** Schema of {@linkcode StoreWish}. */
+const storeWishSchema = z.object({
+  id: z.number(),
+  wants: z.object({
+    /** The id of the artifact. */
+    artifact: z.string(),
+    /** Size of its file in bytes. */
+    bytes: z.int().nonnegative(),
+  }),
+});
+
+/** The thread's question whether it may store an artifact. */
+export type StoreWish = z.infer<typeof storeWishSchema>;
+
 /** Schema of an answer. */
-export const pictureReplySchema = z.union([
+const pictureReplySchema = z.union([
   z.object({
     id: z.number(),
     file: bytesSchema,
@@ -93,3 +116,6 @@ export const pictureReplySchema = z.union([
 
 /** An answer of the thread. */
 export type PictureReply = z.infer<typeof pictureReplySchema>;
+
+/** Schema of a message from the thread. */
+export const threadMessageSchema = z.union([storeWishSchema, pictureReplySchema]);

@@ -6,11 +6,12 @@
  */
 
 import "../../images/codecs_in_node.ts";
-import { outlineOfFile } from "../../artifacts/artifact_file.ts";
+import type { Artifact } from "../../artifacts/artifact.ts";
+import { encodeArtifactChunks, outlineOfFile } from "../../artifacts/artifact_file.ts";
 import { readFileRange, readSafetensorsFileHeader } from "../../artifacts/files_on_disk.ts";
-import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import { contentId, FolderStore } from "../../artifacts/store/folder_store.ts";
 import { tensor } from "../../artifacts/tensor.ts";
-import { InputError } from "../../errors/pixstage_error.ts";
+import { InputError, InternalError } from "../../errors/pixstage_error.ts";
 import { serializeError } from "../../errors/serialized_error.ts";
 import { describePicture } from "../../graph/describe_picture.ts";
 import { storedOrigin } from "../../graph/lineage.ts";
@@ -24,7 +25,7 @@ import {
 } from "../../images/picture_artifact.ts";
 import type { Pixels } from "../../images/pixels.ts";
 import { listenInWorker } from "../../system/worker.ts";
-import { type PictureReply, pictureTaskSchema, type ReadTask, type WriteTask } from "./picture_order.ts";
+import { pictureMessageSchema, type PictureReply, type ReadTask, type WriteTask } from "./picture_order.ts";
 import { shrink } from "./shrink.ts";
 
 /** Returns the pixels of one picture of an artifact; undefined if it has no such picture. */
@@ -83,18 +84,38 @@ async function takePicture({ id, store: folder, maxPixels, bytes }: ReadTask): P
   return {
     id,
     read: {
-      artifact: await store.put(pictureArtifact(pixels)),
+      artifact: await put(id, pictureArtifact(pixels), store),
       width: pixels.width,
       height: pixels.height,
-      transparent: transparent ? await store.put(pictureArtifact(transparent)) : null,
+      transparent: transparent ? await put(id, pictureArtifact(transparent), store) : null,
     },
   };
 }
 
+/** Stores an artifact if the server, which knows how full the store is, permits it. */
+async function put(id: number, artifact: Artifact, store: FolderStore): Promise<string> {
+  const chunks = encodeArtifactChunks(artifact);
+  const made = await contentId(chunks);
+  if (!await store.has(made)) {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    permits.set(id, resolve);
+    send({ id, wants: { artifact: made, bytes: chunks.reduce((sum, { length }) => sum + length, 0) } });
+    if (!await promise) throw new InternalError("The server does not permit to store the picture");
+  }
+  return await store.put(artifact);
+}
+
 let last = Promise.resolve();
+/** Called with the server's answer, by the id of the task that waits for it. */
+const permits = new Map<number, (mayStore: boolean) => void>();
 
 const send = listenInWorker((message) => {
-  const task = pictureTaskSchema.parse(message);
+  const task = pictureMessageSchema.parse(message);
+  if ("mayStore" in task) {
+    permits.get(task.id)?.(task.mayStore);
+    permits.delete(task.id);
+    return;
+  }
   last = last.then(() => "bytes" in task ? takePicture(task) : writePicture(task)).catch((
     error,
   ): PictureReply => ({

@@ -11,12 +11,15 @@ import { startWorker } from "../../system/worker.ts";
 import type { WorkerThread } from "../../system/worker_thread.ts";
 import { ApiError } from "../api_error.ts";
 import type { ArtifactFiles } from "../artifact_files.ts";
+import type { StoreQuota, Upload } from "../store_quota.ts";
 import {
+  type PictureMessage,
   type PictureOrder,
   type PictureReply,
-  pictureReplySchema,
   type PictureTask,
   type ReadPicture,
+  type StoreWish,
+  threadMessageSchema,
 } from "./picture_order.ts";
 
 /** Limits on pictures. */
@@ -34,16 +37,20 @@ export interface PictureLimits {
 export class Pictures {
   #store: string;
   #files: ArtifactFiles;
+  #quota: StoreQuota;
   #limits: PictureLimits;
   #fetchOrigin: (artifact: string) => Promise<unknown>;
   #worker: WorkerThread | undefined;
   #waiting = new Map<number, PromiseWithResolvers<PictureReply>>();
+  /** Artifacts that the thread stores, by the number of the task. */
+  #uploads = new Map<number, Upload[]>();
   #next = 0;
   #orders = 0;
 
   /**
    * @param store The folder of the store.
    * @param files The store's files.
+   * @param quota Limits how many bytes are stored.
    * @param limits Limits on pictures.
    * @param fetchOrigin Copies the record of how an artifact was made into the folder, if the record is stored
    * elsewhere.
@@ -51,12 +58,14 @@ export class Pictures {
   constructor(
     store: string,
     files: ArtifactFiles,
+    quota: StoreQuota,
     limits: PictureLimits,
     fetchOrigin: (artifact: string) => Promise<unknown> = () => Promise.resolve(),
   ) {
     this.#fetchOrigin = fetchOrigin;
     this.#store = store;
     this.#files = files;
+    this.#quota = quota;
     this.#limits = limits;
   }
 
@@ -81,7 +90,7 @@ export class Pictures {
    *
    * @param bytes A PNG, JPEG or WebP file. Its memory is transferred to the thread.
    * @returns The artifact.
-   * @throws {ApiError} 429 if too many pictures wait.
+   * @throws {ApiError} 429 if too many pictures wait, 507 if the store may not grow that much.
    * @throws {PixstageError} if the file is not a valid picture, or has too many pixels.
    */
   async read(bytes: Uint8Array<ArrayBuffer>): Promise<ReadPicture> {
@@ -134,8 +143,9 @@ export class Pictures {
   #start(): WorkerThread {
     return startWorker(new URL("./picture_worker.ts", import.meta.url), {
       onMessage: (message) => {
-        const { data: reply, error } = pictureReplySchema.safeParse(message);
-        if (reply) this.#take(reply);
+        const { data: reply, error } = threadMessageSchema.safeParse(message);
+        if (reply && "wants" in reply) this.#permit(reply);
+        else if (reply) this.#take(reply);
         else {
           const reason =
             `The thread that reads and writes pictures sent an invalid message: ${error.message}`;
@@ -147,7 +157,28 @@ export class Pictures {
     });
   }
 
+  /** Answers whether the thread may store an artifact. A refusal fails the request at once. */
+  async #permit({ id, wants: { artifact, bytes } }: StoreWish): Promise<void> {
+    const upload = this.#quota.begin(artifact);
+    this.#uploads.set(id, [...this.#uploads.get(id) ?? [], upload]);
+    let mayStore = true;
+    try {
+      await this.#quota.take(upload, bytes);
+    } catch (error) {
+      mayStore = false;
+      this.#waiting.get(id)?.reject(error);
+    }
+    this.#worker?.postMessage({ id, mayStore } satisfies PictureMessage);
+  }
+
+  /** Ends the uploads of a task: its artifacts are in the store now, or it failed. */
+  #settle(id: number, isStored: boolean): void {
+    for (const upload of this.#uploads.get(id) ?? []) this.#quota.end(upload, isStored);
+    this.#uploads.delete(id);
+  }
+
   #take(reply: PictureReply): void {
+    this.#settle(reply.id, "read" in reply);
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if ("error" in reply) waiting?.reject(deserializeError(reply.error));
@@ -157,6 +188,7 @@ export class Pictures {
   #end(error: ApiError): void {
     this.#worker?.terminate();
     this.#worker = undefined;
+    for (const id of this.#uploads.keys()) this.#settle(id, false);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

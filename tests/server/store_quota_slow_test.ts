@@ -4,6 +4,7 @@ import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { StoreQuota } from "../../server/store_quota.ts";
+import { encodePicture } from "../../images/picture.ts";
 import { main } from "../../cli.ts";
 import { inFolder } from "../cli/run_cli.ts";
 import { sampleArtifact } from "../artifacts/store/samples.ts";
@@ -66,6 +67,28 @@ Deno.test("an upload beyond the limit of the store gets 507, and runs continue",
   const job = await ended(server, await order(server, { request: { ...SMALL, prompts: ["cat"] } }));
   assert.equal(job.status, "completed");
   for (const id of ids) assert.equal(await status(server.url, id), 200, "recent uploads stay");
+});
+
+Deno.test("a picture whose pixels exceed the limit of the store gets 507, also in an edit", async () => {
+  await using server = await serving({ storeBytes: 5000 * KILOBYTE });
+  // A few kilobytes as a file, 3.1 MB as an artifact.
+  const picture = (value: number) =>
+    encodePicture({ width: 1024, height: 1024, data: new Uint8Array(3 << 20).fill(value) }, {
+      format: "png",
+    });
+  const upload = async (value: number): Promise<[number, string | undefined]> => {
+    const reply = await server.ask("/v1/pictures", { method: "POST", body: await picture(value) });
+    const { error } = await reply.json();
+    return [reply.status, error?.code];
+  };
+  assert.deepEqual(await upload(1), [201, undefined]);
+  assert.deepEqual(await upload(2), [507, "store_full"]);
+  assert.deepEqual(await upload(1), [201, undefined], "a known picture needs no space");
+  const form = new FormData();
+  form.set("prompt", "cat");
+  form.set("image", new Blob([await picture(3)], { type: "image/png" }), "picture.png");
+  const edit = await server.ask("/v1/images/edits", { method: "POST", body: form });
+  assert.deepEqual([edit.status, (await edit.json()).error.code], [507, "store_full"]);
 });
 
 Deno.test("an upload that would exceed the limit removes the least recently used files", async () => {
