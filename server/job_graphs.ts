@@ -111,7 +111,7 @@ export async function resumedGraph(
   if (!file) {
     throw new ApiError("artifact_not_found", `There is no artifact ${id}`, { param: "resume.artifact" });
   }
-  const { kind, metadata } = outlineOfFile(await readSafetensorsFileHeader(file.path), file.path);
+  const { kind, metadata } = outlineOfFile(await readSafetensorsFileHeader(file.path), id);
   const origin = await storedOrigin(id, store);
   if ("artifact" in origin) {
     throw new ApiError("invalid_value", `The server has no record of how artifact ${id} was made`, {

@@ -59,7 +59,7 @@ export class FolderStore implements RunStore {
     const found = await contentId([bytes]);
     if (found !== id) return damaged(`its content has the SHA-256 ${found}`);
     await touch(path);
-    return decodeArtifact(bytes, path);
+    return decodeArtifact(bytes, id);
   }
 
   async outline(id: string, options: StoreReadOptions = {}): Promise<ArtifactOutline | undefined> {
@@ -67,7 +67,7 @@ export class FolderStore implements RunStore {
     try {
       const header = await readSafetensorsFileHeader(path);
       await touch(path);
-      return outlineOfFile(header, path);
+      return outlineOfFile(header, id);
     } catch (error) {
       if (!(error instanceof PixstageError)) throw error;
       if (error.code === "file_not_found") return undefined;

@@ -32,7 +32,7 @@ import { shrink } from "./shrink.ts";
 async function readPicture({ path, maxPixels, order }: WriteTask): Promise<Pixels | undefined> {
   const header = await readSafetensorsFileHeader(path);
   const image = header.tensors.get("image");
-  if (outlineOfFile(header, path).kind !== "image" || !image) return undefined;
+  if (outlineOfFile(header, order.artifact).kind !== "image" || !image) return undefined;
   const [count = 0, channels, height = 0, width = 0] = image.shape;
   const isBytes = image.dtype === "U8";
   if ((!isBytes && image.dtype !== "F32") || image.shape.length !== 4 || channels !== 3) {
@@ -71,7 +71,7 @@ async function writePicture(task: WriteTask): Promise<PictureReply> {
   const shapes = Object.fromEntries(
     [...header.tensors].map(([name, { shape }]) => [name, { shape }] as const),
   );
-  const described = { metadata: outlineOfFile(header, path).metadata, tensors: shapes };
+  const described = { metadata: outlineOfFile(header, artifact).metadata, tensors: shapes };
   const metadata = describePicture(described, image, provenance);
   return { id, file: await encodePicture(pixels, { ...options, metadata }) };
 }

@@ -117,3 +117,19 @@ Deno.test("pictures beyond the limit of waiting ones are refused with a request 
   assert.deepEqual(replies.map(({ status }) => status).sort(), [200, 200, 200, 429]);
   for (const reply of replies) await reply.body?.cancel();
 });
+
+Deno.test("an artifact whose record is damaged is named by its id, not by a path of the server", async () => {
+  await using server = await serving();
+  const { id } = await put(server, safetensors({ __metadata__: { pixstage: "zz" } }));
+  const requests: [string, object?][] = [
+    [`/v1/artifacts/${id}/images/0`],
+    ["/v1/jobs", { resume: { artifact: id } }],
+    ["/v1/stages/decode", { parameters: { model: "tiny" }, inputs: { latents: id } }],
+  ];
+  for (const [path, body] of requests) {
+    const reply = body ? await server.post(path, body) : await server.ask(path);
+    const text = await reply.text();
+    assert.equal(reply.status, 400, text);
+    assert(text.includes(id) && !text.includes(server.store), text);
+  }
+});
