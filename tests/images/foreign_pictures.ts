@@ -88,6 +88,7 @@ export const FOREIGN_PICTURES: readonly ForeignPicture[] = [
     // deno-fmt-ignore
     rgb: [255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30, 200, 100, 50, 255, 255, 255],
   },
+  // Pillow 13 clips these to white; pixstage keeps the upper 8 bits.
   {
     name: "16-bit grey",
     base64:
