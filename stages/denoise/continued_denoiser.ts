@@ -1,5 +1,11 @@
 // This module is browser compatible.
 
+/**
+ * What a second transformer inherits from the part of a run that it continues.
+ *
+ * @module
+ */
+
 import { z } from "zod";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
