@@ -353,6 +353,12 @@ export class Pixstage implements AsyncDisposable {
     const limit = (amount: number | string | undefined): number | undefined => {
       if (amount === undefined) return undefined;
       const bytes = typeof amount === "string" ? memorySize(amount) : amount;
+      if (!Number.isFinite(bytes)) {
+        throw new InputError(
+          "invalid_value",
+          `A limit of memory must be a number of bytes or a size such as 1.5GB: current value is ${amount}`,
+        );
+      }
       return memoryLimit(bytes, freeMemory?.() ?? Infinity);
     };
     return {

@@ -27,7 +27,7 @@ export class UnknownSchedulerError extends PixstageError<"unknown_scheduler"> {
     const nearest = nearestOf(given, names);
     super(
       "unknown_scheduler",
-      `No scheduler is named ${JSON.stringify(shownName(given))}: did you mean ${nearest}`,
+      `No scheduler is named ${JSON.stringify(shownName(given))}: did you mean "${nearest}"?`,
       { details: { field: "scheduler", nearest } },
     );
     this.given = given;
@@ -78,7 +78,7 @@ export class SchedulerOptionError extends PixstageError<"invalid_scheduler_optio
     return new SchedulerOptionError(
       scheduler,
       option,
-      `it has no option ${JSON.stringify(shownName(option))}: did you mean ${nearest}`,
+      `it has no option ${JSON.stringify(shownName(option))}: did you mean "${nearest}"?`,
     );
   }
 }

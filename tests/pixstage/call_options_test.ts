@@ -25,3 +25,10 @@ Deno.test("generate() respects a signal and listeners in the request and in the 
   const stopped = { ...request, seed: 3, signal: AbortSignal.abort(reason) };
   await assert.rejects(pix.generate(stopped, { onEvent: () => {} }), reason);
 });
+
+Deno.test("a limit of memory that is no number of bytes is refused", async () => {
+  await using pixstage = await open({ store: false });
+  for (const maxMemory of [NaN, Infinity]) {
+    await assert.rejects(pixstage.plan({ prompt: "cat", maxMemory }), { code: "invalid_value" });
+  }
+});

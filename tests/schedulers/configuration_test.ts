@@ -82,7 +82,7 @@ Deno.test("the error for an unknown name suggests the nearest one", () => {
     assert.equal(error.given, "eulr");
     return true;
   });
-  assert.throws(() => schedulerConfig("EulerDiscretScheduler", {}), /did you mean EulerDiscreteScheduler$/);
+  assert.throws(() => schedulerConfig("EulerDiscretScheduler", {}), /did you mean "EulerDiscreteScheduler"\?$/);
 });
 
 Deno.test("schedulerConfig() drops unknown options and fills in missing ones", () => {
@@ -116,7 +116,7 @@ Deno.test("the error for an unknown override suggests the nearest option", () =>
   assert.throws(() => schedulerConfig("euler", CHECKPOINT, { use_karras_sigma: true }), (error) => {
     assert.ok(error instanceof SchedulerOptionError);
     assert.equal(error.option, "use_karras_sigma");
-    assert.match(error.message, /EulerDiscreteScheduler .* did you mean use_karras_sigmas$/);
+    assert.match(error.message, /EulerDiscreteScheduler .* did you mean "use_karras_sigmas"\?$/);
     return true;
   });
 });
