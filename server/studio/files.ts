@@ -13,6 +13,7 @@ import hooks from "preact/hooks" with { type: "text" };
 import errorCodes from "../../errors/error_codes.ts" with { type: "text" };
 import pixstageError from "../../errors/pixstage_error.ts" with { type: "text" };
 import pngChunks from "../../images/png_chunks.ts" with { type: "text" };
+import inflate from "../../images/inflate.ts" with { type: "text" };
 import pngText from "../../images/png_text.ts" with { type: "text" };
 import actionsView from "./page/actions_view.ts" with { type: "text" };
 import advancedView from "./page/advanced_view.ts" with { type: "text" };
@@ -104,6 +105,7 @@ export const SCRIPTS: Readonly<Record<string, string>> = {
   "errors/error_codes.ts": errorCodes,
   "errors/pixstage_error.ts": pixstageError,
   "images/png_chunks.ts": pngChunks,
+  "images/inflate.ts": inflate,
   "images/png_text.ts": pngText,
   "server/studio/page/actions_view.ts": actionsView,
   "server/studio/page/advanced_view.ts": advancedView,

@@ -82,7 +82,10 @@ Deno.test("the error for an unknown name suggests the nearest one", () => {
     assert.equal(error.given, "eulr");
     return true;
   });
-  assert.throws(() => schedulerConfig("EulerDiscretScheduler", {}), /did you mean "EulerDiscreteScheduler"\?$/);
+  assert.throws(
+    () => schedulerConfig("EulerDiscretScheduler", {}),
+    /did you mean "EulerDiscreteScheduler"\?$/,
+  );
 });
 
 Deno.test("schedulerConfig() drops unknown options and fills in missing ones", () => {
