@@ -30,8 +30,9 @@ const BYTES_OF_TYPE: ReadonlyMap<number, number> = new Map([
   [9, 4],
 ]);
 
-/** Maximum size in bytes of a description that is read, as in PNG files. */
+/** Maximum size in bytes of a text that is read, and maximum number of texts, as in PNG files. */
 const MAX_TEXT = 1 << 20;
+const MAX_TEXTS = 1000;
 
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 12;
@@ -102,10 +103,9 @@ export function decodeExif(bytes: Uint8Array): Record<string, string> {
   try {
     const { view, littleEndian, main } = readMainFolder(bytes);
     const description = main.get(IMAGE_DESCRIPTION);
-    const text = description &&
-      new TextDecoder().decode(description.subarray(0, MAX_TEXT)).replace(/\0+$/, "");
-    const stored = METADATA.safeParse(parseJson(text));
-    if (stored.success) return stored.data;
+    const text = description && decodeText(description);
+    const stored = readStored(text);
+    if (stored) return stored;
 
     const pointer = main.get(EXIF_FOLDER);
     const exif = pointer && readFolder(view, toNumber(pointer, littleEndian), littleEndian);
@@ -179,17 +179,29 @@ function toNumber(bytes: Uint8Array, littleEndian: boolean): number {
 
 function decodeComment(bytes: Uint8Array, littleEndian: boolean): string {
   const code = String.fromCharCode(...bytes.subarray(0, 8));
-  const text = bytes.subarray(8);
+  const text = bytes.subarray(8, 8 + MAX_TEXT);
   if (code === UNICODE_COMMENT) return new TextDecoder(littleEndian ? "utf-16le" : "utf-16be").decode(text);
-  return new TextDecoder().decode(code === ASCII_COMMENT ? text : bytes).replace(/\0+$/, "");
+  return decodeText(code === ASCII_COMMENT ? text : bytes);
 }
 
-function parseJson(text: string | undefined): unknown {
+/** Decodes UTF-8 without the zeros at its end. */
+function decodeText(bytes: Uint8Array): string {
+  const text = bytes.subarray(0, MAX_TEXT);
+  // A regular expression would take quadratic time for zeros that do not end the text.
+  return new TextDecoder().decode(text.subarray(0, text.findLastIndex((byte) => byte !== 0) + 1));
+}
+
+/** Returns the texts in a description; undefined if it is not one of pixstage, or has too many texts. */
+function readStored(description: string | undefined): Record<string, string> | undefined {
+  let json: unknown;
   try {
-    return JSON.parse(text ?? "");
+    json = JSON.parse(description ?? "");
   } catch {
     return undefined;
   }
+  if (typeof json !== "object" || json === null || Object.keys(json).length > MAX_TEXTS) return undefined;
+  const stored = METADATA.safeParse(json);
+  return stored.success ? stored.data : undefined;
 }
 
 function writeLatin1(view: DataView, offset: number, text: string): void {

@@ -13,6 +13,12 @@ import { Unzlib } from "fflate";
 const PIECE_BYTES = 1 << 12;
 
 /**
+ * Number of bytes without any content after which the data counts as ended, because fflate copies everything that
+ * follows the end again and again. A block that is not compressed has at most 64 KiB.
+ */
+const SILENT_BYTES = 1 << 17;
+
+/**
  * Inflates data up to a number of bytes.
  *
  * @param data zlib data.
@@ -23,13 +29,17 @@ const PIECE_BYTES = 1 << 12;
 export function inflateAtMost(data: Uint8Array, most: number): Uint8Array {
   const content = new Uint8Array(most);
   let length = 0;
+  let lastContent = 0;
+  let end = 0;
   const stream = new Unzlib((piece) => {
+    if (piece.length > 0) lastContent = end;
     content.set(piece.subarray(0, most - length), length);
     length = Math.min(most, length + piece.length);
   });
-  for (let offset = 0; offset < data.length && length < most; offset += PIECE_BYTES) {
-    const end = offset + PIECE_BYTES;
-    stream.push(data.subarray(offset, end), end >= data.length);
+  for (let offset = 0; offset < data.length && length < most; offset = end) {
+    if (offset - lastContent > SILENT_BYTES) break;
+    end = Math.min(offset + PIECE_BYTES, data.length);
+    stream.push(data.subarray(offset, end), end === data.length);
   }
   return content.subarray(0, length);
 }

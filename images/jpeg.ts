@@ -72,7 +72,7 @@ export async function encodeJpeg(
  */
 export function readJpegHeader(bytes: Uint8Array): PictureHeader {
   let size: { width: number; height: number } | undefined;
-  let metadata = {};
+  let exif: Uint8Array | undefined;
   for (const { marker, content } of segments(bytes)) {
     if (isFrame(marker)) {
       const [precision, heightHigh, heightLow, widthHigh, widthLow, components] = content;
@@ -84,9 +84,9 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
       }
       size = { height: heightHigh! << 8 | heightLow!, width: widthHigh! << 8 | widthLow! };
     } else if (isExif({ marker, content })) {
-      metadata = decodeExif(content.subarray(EXIF_LETTERS.length));
+      exif = content.subarray(EXIF_LETTERS.length);
     } else if (marker === START_OF_SCAN && size !== undefined) {
-      return { format: "jpeg", ...size, metadata };
+      return { format: "jpeg", ...size, metadata: exif ? decodeExif(exif) : {} };
     }
   }
   throw new FormatError("Cannot read JPEG: the file has no frame or no scan");
