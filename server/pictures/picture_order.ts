@@ -58,6 +58,13 @@ const readTaskSchema = z.object({
 /** A message that asks the thread to decode a file. */
 export type ReadTask = z.infer<typeof readTaskSchema>;
 
+/** Schema of a message that asks the thread for the texts in a file. */
+const textsTaskSchema = z.object({
+  id: z.number(),
+  /** A PNG, JPEG or WebP file. */
+  described: bytesSchema,
+});
+
 /** Schema of a message that asks the thread to encode a file. */
 const writeTaskSchema = z.object({
   id: z.number(),
@@ -77,7 +84,7 @@ export type WriteTask = z.infer<typeof writeTaskSchema>;
 const storePermitSchema = z.object({ id: z.number(), mayStore: z.boolean() });
 
 /** Schema of a message that asks the thread for something. */
-const pictureTaskSchema = z.union([writeTaskSchema, readTaskSchema]);
+const pictureTaskSchema = z.union([writeTaskSchema, readTaskSchema, textsTaskSchema]);
 
 /** Schema of a message to the thread. */
 export const pictureMessageSchema = z.union([storePermitSchema, pictureTaskSchema]);
@@ -109,6 +116,7 @@ const pictureReplySchema = z.union([
     file: bytesSchema,
   }),
   z.object({ id: z.number(), read: readPictureSchema }),
+  z.object({ id: z.number(), texts: z.map(z.string(), z.string()) }),
   /** The picture does not exist. */
   z.object({ id: z.number(), missing: z.literal(true) }),
   z.object({ id: z.number(), error: serializedErrorSchema }),

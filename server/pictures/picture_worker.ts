@@ -16,7 +16,7 @@ import { serializeError } from "../../errors/serialized_error.ts";
 import { describePicture } from "../../graph/describe_picture.ts";
 import { storedOrigin } from "../../graph/lineage.ts";
 import { describeOrigin } from "../../graph/provenance.ts";
-import { encodePicture } from "../../images/picture.ts";
+import { encodePicture, readPictureHeader } from "../../images/picture.ts";
 import {
   artifactPixels,
   pictureArtifact,
@@ -25,7 +25,13 @@ import {
 } from "../../images/picture_artifact.ts";
 import type { Pixels } from "../../images/pixels.ts";
 import { listenInWorker } from "../../system/worker.ts";
-import { pictureMessageSchema, type PictureReply, type ReadTask, type WriteTask } from "./picture_order.ts";
+import {
+  pictureMessageSchema,
+  type PictureReply,
+  type PictureTask,
+  type ReadTask,
+  type WriteTask,
+} from "./picture_order.ts";
 import { shrink } from "./shrink.ts";
 
 /** Returns the pixels of one picture of an artifact; undefined if it has no such picture. */
@@ -105,6 +111,13 @@ async function put(id: number, artifact: Artifact, store: FolderStore): Promise<
   return await store.put(artifact);
 }
 
+async function answer(task: PictureTask): Promise<PictureReply> {
+  if ("bytes" in task) return await takePicture(task);
+  if ("order" in task) return await writePicture(task);
+  const { metadata } = readPictureHeader(task.described);
+  return { id: task.id, texts: new Map(Object.entries(metadata)) };
+}
+
 let last = Promise.resolve();
 /** Called with the server's answer, by the id of the task that waits for it. */
 const permits = new Map<number, (mayStore: boolean) => void>();
@@ -116,7 +129,7 @@ const send = listenInWorker((message) => {
     permits.delete(task.id);
     return;
   }
-  last = last.then(() => "bytes" in task ? takePicture(task) : writePicture(task)).catch((
+  last = last.then(() => answer(task)).catch((
     error,
   ): PictureReply => ({
     id: task.id,

@@ -101,6 +101,22 @@ export class Pictures {
     });
   }
 
+  /**
+   * Reads the texts in a picture file.
+   *
+   * @param bytes A PNG, JPEG or WebP file. Its memory is transferred to the thread.
+   * @returns The texts by key.
+   * @throws {ApiError} 429 if too many pictures wait.
+   * @throws {PixstageError} if the file is not a valid picture.
+   */
+  async texts(bytes: Uint8Array<ArrayBuffer>): Promise<ReadonlyMap<string, string>> {
+    return await this.#counted(async () => {
+      const reply = await this.#ask({ described: bytes }, [bytes.buffer]);
+      if ("texts" in reply) return reply.texts;
+      throw new InternalError("The thread that reads pictures returned no texts");
+    });
+  }
+
   /** Counts before the first await, so that concurrent requests cannot exceed the limit. */
   async #counted<T>(work: () => Promise<T>): Promise<T> {
     if (this.#orders >= this.#limits.maxPictures) {
@@ -121,9 +137,10 @@ export class Pictures {
   }
 
   async #ask(
-    what: { readonly path: string; readonly order: PictureOrder } | {
-      readonly bytes: Uint8Array<ArrayBuffer>;
-    },
+    what:
+      | { readonly path: string; readonly order: PictureOrder }
+      | { readonly bytes: Uint8Array<ArrayBuffer> }
+      | { readonly described: Uint8Array<ArrayBuffer> },
     transfer: ArrayBuffer[] = [],
   ): Promise<PictureReply> {
     const id = this.#next++;

@@ -16,8 +16,29 @@ export async function readUpload(
   bytes: Uint8Array<ArrayBuffer>,
   param?: string,
 ): Promise<ReadPicture> {
+  return await blamed(() => pictures.read(bytes), param);
+}
+
+/**
+ * Reads the texts in a picture file from a client.
+ *
+ * @param pictures Reads it.
+ * @param bytes The file. Its memory is transferred to the reading thread.
+ * @param param The request field that contained it.
+ * @throws {ApiError} 400 if the file is not a valid picture.
+ */
+export async function readTexts(
+  pictures: Pictures,
+  bytes: Uint8Array<ArrayBuffer>,
+  param: string,
+): Promise<ReadonlyMap<string, string>> {
+  return await blamed(() => pictures.texts(bytes), param);
+}
+
+/** Reads a file, and blames the client if the file is at fault. */
+async function blamed<T>(read: () => Promise<T>, param: string | undefined): Promise<T> {
   try {
-    return await pictures.read(bytes);
+    return await read();
   } catch (error) {
     if (!(error instanceof PixstageError) || error instanceof ApiError) throw error;
     // A broken file from a client is the client's fault; a broken file of this machine would not be.

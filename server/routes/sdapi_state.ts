@@ -8,10 +8,10 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { JSONValue } from "hono/utils/types";
 import { freemem, totalmem } from "node:os";
 import { memoryUsage } from "node:process";
-import { readPictureHeader } from "../../images/picture.ts";
 import { residentBytesOf } from "../../runtime/memory.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerContext } from "../context.ts";
+import { readTexts } from "../pictures/read_upload.ts";
 import { router } from "../router.ts";
 import type { CurrentModel } from "../sdapi/current_model.ts";
 import { timestamp } from "../sdapi/generation_reply.ts";
@@ -133,7 +133,7 @@ const infoRoute = createRoute({
 
 /** Creates the routes of models, samplers, options and progress. */
 export function sdapiStateRoutes(
-  { engine, models, loras }: ServerContext,
+  { engine, models, loras, pictures }: ServerContext,
   current: CurrentModel,
   generations: Generations,
 ) {
@@ -244,16 +244,10 @@ export function sdapiStateRoutes(
     })
     .openapi(refreshRoute, (context) => context.json(null, 200))
     .openapi(refreshLorasRoute, (context) => context.json(null, 200))
-    .openapi(infoRoute, (context) => {
+    .openapi(infoRoute, async (context) => {
       const bytes = pictureBytes(context.req.valid("json").image, "image");
-      let texts: Readonly<Record<string, string>>;
-      try {
-        texts = readPictureHeader(bytes).metadata;
-      } catch (error) {
-        const problem = error instanceof Error ? error.message : String(error);
-        throw new ApiError("invalid_value", `image: ${problem}`, { param: "image", cause: error });
-      }
-      const { parameters: info = "", ...items } = texts;
+      const texts = await readTexts(pictures, bytes, "image");
+      const { parameters: info = "", ...items } = Object.fromEntries(texts);
       return context.json({ info, items, parameters: info === "" ? {} : parseInfotext(info) }, 200);
     });
 }
