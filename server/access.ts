@@ -5,7 +5,7 @@
  */
 
 import { InputError } from "../errors/pixstage_error.ts";
-import type { MiddlewareHandler } from "hono";
+import type { HonoRequest, MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import { timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
@@ -30,8 +30,7 @@ export function requireKey(key: string, links: PictureLinks): MiddlewareHandler<
     const sent = bearerOf(header) ?? passwordOf(header) ?? getCookie(context, KEY_COOKIE) ?? "";
     const given = new TextEncoder().encode(sent);
     const hasKey = given.length === expected.length && timingSafeEqual(given, expected);
-    const query = URL.parse(context.req.url)?.searchParams ?? new URLSearchParams();
-    if (!hasKey && !(isReading(context.req.method) && links.isGood(context.req.path, query))) {
+    if (!hasKey && !isSignedReading(context.req, links)) {
       const headers = { "www-authenticate": "Bearer" };
       throw new ApiError("invalid_api_key", "Send the API key as Authorization: Bearer KEY", {
         headers,
@@ -39,6 +38,20 @@ export function requireKey(key: string, links: PictureLinks): MiddlewareHandler<
     }
     await next();
   };
+}
+
+/** Lets pages of any origin show the pictures of signed links. Whoever has such a link may see its picture. */
+export function shareSignedPictures(links: PictureLinks): MiddlewareHandler<ServerEnv> {
+  return async (context, next) => {
+    await next();
+    if (!isSignedReading(context.req, links)) return;
+    context.res.headers.set("cross-origin-resource-policy", "cross-origin");
+  };
+}
+
+function isSignedReading({ method, url, path }: HonoRequest, links: PictureLinks): boolean {
+  const query = URL.parse(url)?.searchParams ?? new URLSearchParams();
+  return isReading(method) && links.isGood(path, query);
 }
 
 function bearerOf(header: string): string | undefined {

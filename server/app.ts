@@ -15,7 +15,7 @@ import { routePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import { getPath } from "hono/utils/url";
 import { FileError } from "../disk/file_error.ts";
-import { requireAllowedHost, requireKey, requireOwnOrigin } from "./access.ts";
+import { requireAllowedHost, requireKey, requireOwnOrigin, shareSignedPictures } from "./access.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext, ServerEnv } from "./context.ts";
 import { boundJson } from "./json_bounds.ts";
@@ -117,6 +117,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   app.use(watchBody());
 
   // 2. Check access and size limits.
+  // A browser shows a picture in a page of another origin only if the reply permits it.
+  if (corsOrigins.length > 0) app.use(shareSignedPictures(context.links));
   app.use(secureHeaders({
     contentSecurityPolicy: {
       defaultSrc: ["'self'"],

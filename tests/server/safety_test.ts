@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { InputError } from "../../errors/pixstage_error.ts";
+import { encodePng } from "../../images/png.ts";
+import { PictureLinks } from "../../server/picture_links.ts";
 import { createServer } from "../../server/create_server.ts";
 import { main } from "../../cli.ts";
 import { inFolder } from "../cli/run_cli.ts";
@@ -81,6 +83,30 @@ Deno.test("refusals of other hosts, other origins, large bodies and unknown path
   assert.match(page.headers.get("content-security-policy")!, /default-src 'self'/);
   assert.equal(page.headers.get("x-content-type-options"), "nosniff");
   await page.body?.cancel();
+});
+
+Deno.test("pages of other origins may show the pictures of signed links, if any origin is allowed", async () => {
+  const apiKey = "secret";
+  const links = new PictureLinks(apiKey);
+  const file = encodePng({ width: 1, height: 1, data: new Uint8Array(3) });
+  for (const corsOrigins of [["https://friend.example"], []]) {
+    await using server = await serving({ models: [], apiKey, corsOrigins });
+    const headers = { authorization: `Bearer ${apiKey}` };
+    const uploaded = await server.ask("/v1/pictures", { method: "POST", body: file, headers });
+    const { artifact } = await uploaded.json();
+    const path = `/v1/artifacts/${artifact}/images/0`;
+    const policy = async (address: string): Promise<[number, string | null]> => {
+      const reply = await server.ask(address, { headers });
+      await reply.body?.cancel();
+      return [reply.status, reply.headers.get("cross-origin-resource-policy")];
+    };
+    const isShared = corsOrigins.length > 0;
+    const signed = links.link(path, new URLSearchParams({ format: "png" }));
+    assert.deepEqual(await policy(signed), [200, isShared ? "cross-origin" : "same-origin"]);
+    assert.deepEqual(await policy(signed.replace(/.$/, "")), [200, "same-origin"], "the signature is wrong");
+    assert.deepEqual(await policy(path), [200, "same-origin"]);
+    assert.deepEqual(await policy("/v1/models"), [200, "same-origin"]);
+  }
 });
 
 Deno.test("serve refuses to listen beyond this machine without a key", async () => {
