@@ -1,4 +1,7 @@
-/** Decodes a picture in one piece under the limit of the process, and prints the outcome. */
+/**
+ * Decodes a picture in one piece, with at most the given number of bytes of data beyond those that the process
+ * already has, and prints the outcome.
+ */
 import { tensor } from "../../../../artifacts/tensor.ts";
 import { AutoencoderConfig } from "../../../../models/vae/autoencoder_config.ts";
 import { openComponent } from "../../../../models/checkpoint/component.ts";
@@ -7,7 +10,7 @@ import { TiledVaeDecoder } from "../../../../models/vae/tiling/tiled_vae_decoder
 import { createGenerator } from "../../../../random/create_generator.ts";
 import { OnnxRuntimeNode } from "../../../../runtime/onnxruntime_node.ts";
 
-const [checkpoint, picture, side] = Deno.args;
+const [checkpoint, picture, side, extraBytes] = Deno.args;
 const size = Number(side) / 8;
 const vae = await openComponent(await openDiskSource(checkpoint!), { component: "vae" });
 const fallbacks: string[] = [];
@@ -18,8 +21,13 @@ await using decoder = new TiledVaeDecoder(
   { tiling: "none", onFallback: ({ message }) => fallbacks.push(message) },
 );
 const noise = createGenerator("torch-cpu", 1).randn(4 * size * size);
-const status = Deno.readTextFileSync("/proc/self/status");
-const dataBytes = 1024 * Number(/^VmData:\s*(\d+) kB$/m.exec(status)?.[1]);
+if (extraBytes !== undefined) {
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const limit = 1024 * Number(/^VmData:\s*(\d+) kB$/m.exec(status)?.[1]) + Number(extraBytes);
+  const args = ["--pid", String(Deno.pid), `--data=${limit}`];
+  const { success, stderr } = await new Deno.Command("prlimit", { args }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
 let error: string | undefined;
 try {
   const { data } = await decoder.decode(tensor("float32", [1, 4, size, size], noise));
@@ -27,4 +35,4 @@ try {
 } catch (thrown) {
   error = String(thrown);
 }
-Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify({ dataBytes, fallbacks, error })));
+Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify({ fallbacks, error })));
