@@ -30,7 +30,15 @@ import { MemoryMeter } from "./memory_meter.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
 import { threadsSchema } from "./threads.ts";
 import { letEventsThrough } from "./waiting_events.ts";
-import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, RuntimeTraits, Session } from "./runtime.ts";
+import type {
+  ByteAttention,
+  MemoryFigures,
+  ModelGraph,
+  OpenOptions,
+  Runtime,
+  RuntimeTraits,
+  Session,
+} from "./runtime.ts";
 
 export type { Device };
 
@@ -43,8 +51,8 @@ const GROWTH_BYTES = 16e6;
 /** The result of {@linkcode ModelGraph.byteProductProbe}. */
 let byteProductsOverflow: Promise<boolean> | undefined;
 
-/** The result of {@linkcode floatsAreFast}. */
-let fastFloats: boolean | undefined;
+/** The result of {@linkcode fastByteAttention}. */
+let byteAttention: ByteAttention | undefined;
 
 /** Options of {@linkcode OnnxRuntimeNode}. */
 export interface OnnxRuntimeNodeOptions {
@@ -111,7 +119,7 @@ export class OnnxRuntimeNode implements Runtime {
     this.device = device;
     const traits = deviceTraits(device);
     this.traits = traits.hostMemory
-      ? { ...traits, threads: threads ?? availableParallelism(), fastFloats: floatsAreFast() }
+      ? { ...traits, threads: threads ?? availableParallelism(), byteAttention: fastByteAttention() }
       : traits;
     this.#gpu = this.traits.hostMemory ? undefined : new GpuMemory({ index });
     if (index !== undefined) {
@@ -264,9 +272,12 @@ export class OnnxRuntimeNode implements Runtime {
 }
 
 /**
- * Returns whether this processor computes two products of 16 float32 values per cycle, as Intel's Xeons do.
- * An instruction set that AMD's processors up to Zen 5 lack identifies those since the fourth generation.
+ * Returns the products of attention that this processor computes faster from bytes. Making bytes of attention
+ * weights does not pay if it computes two products of 16 float32 values per cycle, as Intel's Xeons do; an
+ * instruction set that AMD's processors up to Zen 5 lack identifies those since the fourth generation. With AMX,
+ * ONNX Runtime also needs as long for scores from bytes as for those from float32.
  */
-function floatsAreFast(): boolean {
-  return fastFloats ??= processorFeatures()["AVX-512 FP16"] === true;
+function fastByteAttention(): ByteAttention {
+  const features = processorFeatures();
+  return byteAttention ??= features["AMX int8"] ? "none" : features["AVX-512 FP16"] ? "scores" : "all";
 }

@@ -88,6 +88,12 @@ export interface Session extends AsyncDisposable {
   release(): Promise<void>;
 }
 
+/**
+ * The products of attention that are products of bytes: those of queries and keys, which give the scores, also
+ * those of attention weights and values, or none.
+ */
+export type ByteAttention = "all" | "scores" | "none";
+
 /** Properties of a device. Code checks these instead of the device's name. */
 export interface RuntimeTraits {
   /** Whether weights and activations are in the memory of the process. */
@@ -115,11 +121,8 @@ export interface RuntimeTraits {
   readonly contextBytes?: number;
   /** Number of threads per operator on a CPU. Absent if it is unknown. */
   readonly threads?: number;
-  /**
-   * Whether a CPU multiplies float32 so fast that making bytes of attention weights takes more time than their
-   * product with the values saves.
-   */
-  readonly fastFloats?: boolean;
+  /** The products of attention that a CPU computes faster from bytes than from float32. All if absent. */
+  readonly byteAttention?: ByteAttention;
   /** Identifies devices whose results differ in their last digits. Absent for the reference, the CPU. */
   readonly numerics?: JsonObject;
 }

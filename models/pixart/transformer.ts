@@ -17,7 +17,7 @@ import { feedForward } from "./feed_forward.ts";
 import { float16Block, type Float16BlockOptions } from "./float16_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
-import type { AttentionWeights } from "../onnx/attended_values.ts";
+import type { ByteAttention } from "../../runtime/runtime.ts";
 import { attention } from "../onnx/attention.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { integerAttention } from "../onnx/integer_attention.ts";
@@ -67,7 +67,7 @@ export function pixartTextGraph(
  * - Each block's keys and values, or the projected {@linkcode TEXT}: [tokens, width] per branch. If the
  *   residual stream is float16, one tensor [branches, tokens, width] with its {@linkcode TEXT_LENGTHS}
  *   instead.
- * - {@linkcode ROW_PARTS}, if rows are split, and {@linkcode SCORE_PARTS}, if weights are bytes that are multiplied with bytes.
+ * - {@linkcode ROW_PARTS}, if rows are split, and {@linkcode SCORE_PARTS}, if self-attention multiplies bytes.
  * - {@linkcode PERTURBED}, if there are perturbable self-attentions.
  */
 export function pixartStepSegments(
@@ -155,7 +155,7 @@ export class PixArtLayers {
   readonly #shortText: boolean;
   readonly #splitsRows: boolean;
   readonly #multipliesBytes: boolean;
-  readonly #attentionWeights: AttentionWeights | undefined;
+  readonly #byteAttention: ByteAttention;
   readonly #perturbable: readonly string[];
 
   /**
@@ -175,7 +175,7 @@ export class PixArtLayers {
     this.#shortText = options.shortText ?? false;
     this.#splitsRows = options.splitsRows ?? false;
     this.#multipliesBytes = options.multipliesBytes ?? false;
-    this.#attentionWeights = options.attentionWeights;
+    this.#byteAttention = this.#multipliesBytes ? options.byteAttention ?? "all" : "none";
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = graph;
@@ -363,7 +363,7 @@ export class PixArtLayers {
   #attendToSelf(query: Value, key: Value, value: Value): Value {
     const { num_attention_heads: heads, attention_head_dim: size } = this.#config;
     const g = this.graph;
-    if (!this.#multipliesBytes) {
+    if (this.#byteAttention === "none") {
       return attention(g, query, key, value, { heads, sequences: this.#guidanceBranches });
     }
     const counts = g.shared(SCORE_PARTS, () => g.input(SCORE_PARTS, "int64", [2]));
@@ -373,7 +373,7 @@ export class PixArtLayers {
         () => g.op("Slice", [counts, g.int64s([index]), g.int64s([index + 1])]),
       );
     const [groups, parts] = [count(0), count(1)];
-    const weights = this.#attentionWeights;
+    const weights = this.#byteAttention === "all" ? "bytes" : "float32";
     return integerAttention(g, query, key, value, { heads, size, groups, parts, weights });
   }
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { AttentionWeights } from "../onnx/attended_values.ts";
+import type { ByteAttention } from "../../runtime/runtime.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import type { SegmentOptions } from "../segments.ts";
 
@@ -55,19 +55,19 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly splitsRows?: boolean | undefined;
   /**
-   * Whether the weights of the blocks are bytes that a CPU multiplies with bytes. Self-attention then computes
-   * its scores from bytes where that is faster, part by part, and gates are folded into layers. Requires `splitsRows`. Graphs
-   * have an input {@linkcode SCORE_PARTS}.
+   * Whether the weights of the blocks are bytes that a CPU multiplies with bytes. Gates are then folded into
+   * layers. Requires `splitsRows`.
    *
    * @default {false}
    */
   readonly multipliesBytes?: boolean | undefined;
   /**
-   * Type of the weights of self-attention whose scores are products of bytes.
+   * The products of self-attention that are products of bytes, computed part by part, if `multipliesBytes`.
+   * Unless it is `none`, graphs have an input {@linkcode SCORE_PARTS}.
    *
-   * @default {"bytes"}
+   * @default {"all"}
    */
-  readonly attentionWeights?: AttentionWeights | undefined;
+  readonly byteAttention?: ByteAttention | undefined;
   /**
    * Names of the self-attentions that a prediction can perturb. If there are any, graphs have an input
    * {@linkcode PERTURBED}.

@@ -8,7 +8,7 @@
 
 import { InputError } from "../../errors/pixstage_error.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
-import type { Runtime } from "../../runtime/runtime.ts";
+import type { ByteAttention, Runtime } from "../../runtime/runtime.ts";
 import type { BranchCache } from "../architecture.ts";
 import { isShortText } from "./absorbed_attention.ts";
 import { CachedStep } from "./cached_step.ts";
@@ -35,7 +35,6 @@ import {
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 import { rowParts, scoreParts } from "./row_parts.ts";
 import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
-import type { AttentionWeights } from "../onnx/attended_values.ts";
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
@@ -120,7 +119,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #splitsRows: boolean;
   readonly #multipliesBytes: boolean;
   readonly #threads: number;
-  readonly #attentionWeights: AttentionWeights;
+  readonly #byteAttention: ByteAttention;
   readonly #perturbs: boolean;
   /** Whether the graph contains a ControlNet. */
   readonly #containsControl: boolean;
@@ -140,7 +139,7 @@ export class PixArtTransformer implements AsyncDisposable {
       splitsRows,
       multipliesBytes,
       threads,
-      attentionWeights,
+      byteAttention,
       perturbs,
       containsControl,
     }: {
@@ -150,7 +149,7 @@ export class PixArtTransformer implements AsyncDisposable {
       readonly splitsRows: boolean;
       readonly multipliesBytes: boolean;
       readonly threads: number;
-      readonly attentionWeights: AttentionWeights;
+      readonly byteAttention: ByteAttention;
       readonly perturbs: boolean;
       readonly containsControl: boolean;
     },
@@ -164,7 +163,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#splitsRows = splitsRows;
     this.#multipliesBytes = multipliesBytes;
     this.#threads = threads;
-    this.#attentionWeights = attentionWeights;
+    this.#byteAttention = byteAttention;
     this.#perturbs = perturbs;
     this.#containsControl = containsControl;
   }
@@ -194,8 +193,7 @@ export class PixArtTransformer implements AsyncDisposable {
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const { weightType = "float32", guidanceBranches = 1, perturbable = [], control, stepCache } = options;
-    const { hostMemory, float16, transposesWeights, threads = 1, fastFloats } = runtime.traits;
-    const attentionWeights: AttentionWeights = fastFloats ? "float32" : "bytes";
+    const { hostMemory, float16, transposesWeights, threads = 1 } = runtime.traits;
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
     const textGraphs = [
@@ -206,6 +204,7 @@ export class PixArtTransformer implements AsyncDisposable {
     const computeType: ComputeType = float16 === "blocks" ? weightType : "float32";
     const layout = quantizedLayout(weights);
     const multipliesBytes = hostMemory && layout === "columns";
+    const byteAttention = multipliesBytes ? runtime.traits.byteAttention ?? "all" : "none";
     const absorbs = computeType === "float32" && (layout === undefined || hostMemory && layout === "columns");
     // Elsewhere, weights that only a branch transposes would be transposed in each step.
     const branches = layersPerSegment === undefined && !transposesWeights;
@@ -220,7 +219,7 @@ export class PixArtTransformer implements AsyncDisposable {
         transposesWeights,
         splitsRows: hostMemory,
         multipliesBytes,
-        attentionWeights,
+        byteAttention,
         perturbable,
         cachesSteps: stepCache !== undefined,
       };
@@ -248,7 +247,7 @@ export class PixArtTransformer implements AsyncDisposable {
       splitsRows: hostMemory,
       multipliesBytes,
       threads,
-      attentionWeights,
+      byteAttention,
       perturbs: perturbable.length > 0,
       containsControl: control !== undefined && branches,
     });
@@ -369,11 +368,12 @@ export class PixArtTransformer implements AsyncDisposable {
   #parts(rows: number): Record<string, Tensor> {
     const heads = this.config.num_attention_heads;
     const multiplies = this.#multipliesBytes ? "bytes" : "floats";
+    const weights = this.#byteAttention === "all" ? "bytes" : "float32";
     return {
       ...(this.#splitsRows ? { [ROW_PARTS]: counts(rowParts(rows, this.#threads, multiplies)) } : {}),
-      ...(this.#multipliesBytes
-        ? { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads, this.#attentionWeights)) }
-        : {}),
+      ...(this.#byteAttention === "none"
+        ? {}
+        : { [SCORE_PARTS]: counts(...scoreParts(rows, heads, this.#threads, weights)) }),
     };
   }
 
