@@ -32,7 +32,7 @@ import { compareTensors, type TensorDifference } from "../artifacts/compare_tens
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { heldFlags } from "../permissions/permission_sets.ts";
 import { comparedArguments, type ComparedOptions } from "./compared_options.ts";
-import { comparePage, pageFile } from "./compare_page.ts";
+import { comparePage, decibels, pageFile } from "./compare_page.ts";
 import { interruptSignal } from "./interrupt.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
@@ -159,7 +159,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     writeLine(stream, `latents     ${difference(result.latents)}`);
     writeLine(
       stream,
-      `pictures    PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}, GMSD ${
+      `pictures    PSNR ${decibels(result.psnr)}, SSIM ${result.ssim.toFixed(4)}, GMSD ${
         result.gmsd.toFixed(4)
       }`,
     );

@@ -113,7 +113,7 @@ function similarityTable({ psnr, ssim, gmsd, embeddings, latents }: ComparedResu
   return table(["measure", "value", "meaning"], [
     [
       "PSNR",
-      psnr === Infinity ? "∞" : `${psnr.toFixed(2)} dB`,
+      decibels(psnr),
       "above 40 dB, a difference is hardly visible",
     ],
     ["SSIM", ssim.toFixed(4), "similarity of structures; 1 for equal pictures"],
@@ -121,6 +121,11 @@ function similarityTable({ psnr, ssim, gmsd, embeddings, latents }: ComparedResu
     ["embeddings", tensors(embeddings), "what the text encoder produced"],
     ["latents", tensors(latents), "what the transformer produced"],
   ]);
+}
+
+/** Writes a ratio in decibels. That of identical pictures is infinite. */
+export function decibels(psnr: number): string {
+  return psnr === Infinity ? "∞" : `${psnr.toFixed(2)} dB`;
 }
 
 function runTable([a, b]: Comparison["runs"]): string {

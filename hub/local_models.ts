@@ -128,6 +128,16 @@ export class LocalModels implements Models {
     const { name, revision } = existsSync(model)
       ? { name: model, revision: undefined }
       : splitRevision(model);
+    if (revision !== undefined && (name === DEFAULT_MODEL || existsSync(name))) {
+      throw new InputError(
+        "invalid_value",
+        `Cannot open the revision ${JSON.stringify(revision)} of the model ${
+          JSON.stringify(name)
+        }, which is ${
+          name === DEFAULT_MODEL ? "part of pixstage" : "on disk"
+        }: only models on the hub have revisions. Omit it`,
+      );
+    }
     const finding = resolveModel(name, { ...this.#options, revision, signal });
     this.#hubModels.set(model, finding);
     // A folder can change, and a failed download can succeed later.

@@ -19,6 +19,7 @@ import type { Generations } from "../sdapi/generations.ts";
 import { parseInfotext } from "../sdapi/infotext.ts";
 import { pictureBytes } from "../sdapi/picture_data.ts";
 import { SAMPLERS, SCHEDULES } from "../sdapi/samplers.ts";
+import { isSupportedSetting } from "../sdapi/unsupported_fields.ts";
 import { faults, json } from "./responses.ts";
 
 const tags = ["AUTOMATIC1111"];
@@ -194,7 +195,9 @@ export function sdapiStateRoutes(
     .openapi(setRoute, (context) => {
       const asked = context.req.valid("json");
       for (const [name, value] of Object.entries(FIXED_OPTIONS)) {
-        if (asked[name] === undefined || asked[name] === null || asked[name] === value) continue;
+        const given = asked[name];
+        if (given === undefined || given === null || given === value) continue;
+        if (isSupportedSetting(name, given)) continue;
         const message = `${name}: this server supports only ${JSON.stringify(value)}`;
         throw new ApiError("invalid_value", message, { param: name });
       }

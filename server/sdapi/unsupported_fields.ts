@@ -85,6 +85,11 @@ const WITHOUT_MEANING = new Set([
   "auth",
 ]);
 
+/** Returns whether this server supports a value of a setting that the web UI also lets requests override. */
+export function isSupportedSetting(name: string, value: unknown): boolean {
+  return SETTINGS.get(name)?.(value) === true;
+}
+
 /** A weighted word in the syntax of the web UI's prompts. */
 const WEIGHTED = /\([^()]{1,200}:\s*\d+(?:\.\d+)?\s*\)/;
 
@@ -123,7 +128,7 @@ export function refuseUnsupported(request: TextRequest | PictureRequest, known: 
     );
   }
   for (const [name, value] of Object.entries(request.override_settings ?? {}).slice(0, MOST_NAMED)) {
-    if (SETTINGS.get(name)?.(value)) continue;
+    if (isSupportedSetting(name, value)) continue;
     warnings.push(
       `Parameter override_settings.${name.slice(0, 60)} has no effect on these models and was ignored`,
     );

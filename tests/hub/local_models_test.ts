@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DownloadProgress } from "../../hub/download.ts";
-import { LocalModels, resolveModel } from "../../hub/local_models.ts";
+import { DEFAULT_MODEL, LocalModels, resolveModel } from "../../hub/local_models.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
@@ -54,6 +54,16 @@ Deno.test("resolveModel() refuses references that are neither folders nor names"
     name: "InputError",
     message: /revision/,
   });
+});
+
+Deno.test("LocalModels refuses revisions of models that are not on the hub", async () => {
+  const models = new LocalModels();
+  for (const model of [DEFAULT_MODEL, tinyCheckpoint("tiny-taesd")]) {
+    await assert.rejects(models.open({ model: `${model}@main` }), {
+      name: "InputError",
+      message: /Cannot open the revision "main" of the model .*: only models on the hub have revisions/,
+    }, model);
+  }
 });
 
 Deno.test("LocalModels opens a single component", async () => {

@@ -225,6 +225,8 @@ Deno.test("seeds increase over batches, models and samplers are found by name, a
   assert.equal((await generate(server, SMALL)).info.sd_model_name, "tiny-sigma");
   const unknown = await server.post("/sdapi/v1/options", { sd_model_checkpoint: "nobody" });
   assert.equal((await unknown.json()).error.code, "model_not_found");
+  const neutral = await server.post("/sdapi/v1/options", { sd_vae: "None", CLIP_stop_at_last_layers: 0 });
+  assert.equal(neutral.status, 200);
   const other = await server.post("/sdapi/v1/options", { CLIP_stop_at_last_layers: 2 });
   assert.equal((await other.json()).error.param, "CLIP_stop_at_last_layers");
 });
