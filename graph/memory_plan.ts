@@ -35,7 +35,7 @@ export const stageMemoryPlanSchema = z.object({
   guidanceBranches: z.number().optional(),
   /** Bytes of all weights that the stage reads. */
   weightBytes: z.number(),
-  /** Predicted peak of resident memory, in bytes. */
+  /** Predicted peak of resident memory of the process that runs the stage, in bytes. */
   predictedPeak: z.number(),
   /** Predicted peak of GPU memory in bytes, if the stage runs on a GPU. */
   predictedGpuPeak: z.number().optional(),
@@ -51,7 +51,7 @@ export const memoryPlanSchema = z.object({
   gpuLimitBytes: z.number().optional(),
   /** The stages, in the order of the run. */
   stages: z.array(stageMemoryPlanSchema),
-  /** Predicted peak of the whole run's resident memory, in bytes. */
+  /** Predicted peak of the whole run's resident memory, of all its processes on this machine, in bytes. */
   predictedPeak: z.number(),
   /** For each stage that does not fit: the excess, and what would help. */
   problems: z.array(z.string()),
@@ -84,6 +84,12 @@ export interface NodeChoices {
   readonly stage: string;
   /** All ways to run the node, the best first. */
   readonly choices: readonly MemoryChoice[];
+  /**
+   * Bytes that this process holds while the node runs in another one.
+   *
+   * @default {0}
+   */
+  readonly besideBytes?: number | undefined;
 }
 
 /** No choice fits into the memory that the user allows. */
@@ -113,10 +119,11 @@ export function planMemory(
   const problems: string[] = [];
   const chosen = new Map<string, MemoryChoice>();
   const held = { host: 0, gpu: 0 };
-  const hostBound = maxMemory ?? Infinity;
+  let predictedPeak = 0;
   const gpuLimit = maxGpuMemory ?? Infinity;
   const gpuBound = Math.min(gpuLimit, freeGpuMemory ?? Infinity);
   for (const group of byStage(nodes)) {
+    const hostBound = (maxMemory ?? Infinity) - group.besideBytes;
     const choices = group.choices.map((choice) => {
       const { peakBytes, gpuPeakBytes } = choice;
       return {
@@ -141,9 +148,11 @@ export function planMemory(
     stages.push(stagePlan(group, choice));
     held.host += choice.heldBytes;
     held.gpu += choice.heldGpuBytes ?? 0;
+    const peak = choice.peakBytes + group.besideBytes;
+    predictedPeak = Math.max(predictedPeak, peak);
     if (isWithin(choice, gpuLimit)) continue;
     const isGpu = choice.peakBytes <= hostBound;
-    const [needs, limit] = isGpu ? [choice.gpuPeakBytes!, maxGpuMemory!] : [choice.peakBytes, maxMemory!];
+    const [needs, limit] = isGpu ? [choice.gpuPeakBytes!, maxGpuMemory!] : [peak, maxMemory!];
     problems.push(
       `${group.stage} needs ${prettyBytes(needs)}${isGpu ? " of GPU memory" : ""}, ${
         prettyBytes(needs - limit)
@@ -159,7 +168,7 @@ export function planMemory(
       ...(maxMemory === undefined ? {} : { limitBytes: maxMemory }),
       ...(maxGpuMemory === undefined ? {} : { gpuLimitBytes: maxGpuMemory }),
       stages,
-      predictedPeak: Math.max(0, ...stages.map(({ predictedPeak }) => predictedPeak)),
+      predictedPeak,
       problems,
     },
     chosen,
@@ -198,23 +207,25 @@ interface StageGroup {
   readonly stage: string;
   readonly nodes: string[];
   readonly choices: readonly MemoryChoice[];
+  readonly besideBytes: number;
 }
 
 /** Groups nodes of one stage that can run in the same ways, each way with the larger figures. */
 function byStage(nodes: readonly NodeChoices[]): StageGroup[] {
   const groups: StageGroup[] = [];
-  for (const { node, stage, choices } of nodes) {
+  for (const { node, stage, choices, besideBytes = 0 } of nodes) {
     if (choices.length === 0) continue;
     const index = groups.findIndex((group) =>
-      group.stage === stage && JSON.stringify(ways(group.choices)) === JSON.stringify(ways(choices))
+      group.stage === stage && group.besideBytes === besideBytes &&
+      JSON.stringify(ways(group.choices)) === JSON.stringify(ways(choices))
     );
     const known = groups[index];
     if (!known) {
-      groups.push({ stage, nodes: [node], choices });
+      groups.push({ stage, nodes: [node], choices, besideBytes });
       continue;
     }
     const larger = known.choices.map((choice, way) => largerOf(choice, choices[way]!));
-    groups[index] = { stage, nodes: [...known.nodes, node], choices: larger };
+    groups[index] = { ...known, nodes: [...known.nodes, node], choices: larger };
   }
   return groups;
 }

@@ -11,6 +11,7 @@ import type { RunStore } from "../artifacts/store/store.ts";
 import type { ArtifactOutline } from "../artifacts/outline.ts";
 import type { ErrorCode } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
+import { PROCESS_BYTES } from "../models/memory.ts";
 import type { Executor, PreparedNode } from "./executors/executor.ts";
 import { GivenArtifacts } from "./graph_inputs.ts";
 import { isSameWay, type MemoryPlan, planMemory, requireFit } from "./memory_plan.ts";
@@ -121,10 +122,15 @@ export async function prepareRun(
   function planNodes() {
     const needed = neededNodes(nodes, ready, options.outputs ?? [], until);
     const local = needed.filter(({ where }) => !where.isRemote);
-    const choices = local.map(({ id, stage, prepared }) => ({
+    const choices = local.map(({ id, stage, prepared, where }) => ({
       node: id,
       stage: stage.name,
-      choices: prepared.memory,
+      ...(where.startsProcesses
+        ? {
+          choices: prepared.memory.map((choice) => ({ ...choice, heldBytes: 0, heldGpuBytes: 0 })),
+          besideBytes: PROCESS_BYTES,
+        }
+        : { choices: prepared.memory }),
     }));
     const { plan: memory, chosen } = planMemory(choices, options);
     return { needed, memory, chosen };

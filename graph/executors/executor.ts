@@ -125,6 +125,8 @@ export interface Executor {
   readonly name: string;
   /** Whether stages run on another machine, with its own memory. */
   readonly isRemote?: boolean | undefined;
+  /** Whether each stage runs in a process of its own on this machine, which ends with the stage. */
+  readonly startsProcesses?: boolean | undefined;
   /**
    * Prepares a node.
    *

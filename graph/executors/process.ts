@@ -32,6 +32,7 @@ const STDERR = 2;
  */
 export class ProcessExecutor extends HostedExecutor {
   readonly name = "process";
+  readonly startsProcesses = true;
   #onStart: ProcessExecutorOptions["onStart"];
   #permissions: () => readonly string[];
 

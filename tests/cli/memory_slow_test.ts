@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
+import { PROCESS_BYTES } from "../../models/memory.ts";
 import { writeSyntheticCheckpoint } from "../../models/synthetic/write_checkpoint.ts";
 import { inFolder, runCli, TINY } from "./run_cli.ts";
 
@@ -90,6 +91,11 @@ Deno.test("each command reports memory, including that of stages in separate pro
     ]);
     assert.equal(gen.status, 0, gen.stderr);
     const { stages, peakBytes } = memoryEvent(gen.stdout);
+    const predicted = async (...args: string[]): Promise<number> => {
+      const plan = await runCli(folder, "plan", "a cat", ...MODEL, "--json", ...args);
+      return JSON.parse(plan.stdout).predictedPeak;
+    };
+    assert.equal(await predicted("--executor", "process"), await predicted() + PROCESS_BYTES);
     const peaks = (executor: string): number[] =>
       stages.filter((stage) => stage.executor === executor).map(({ peak }) => peak);
     assert.equal(peaks("process").length, 1, "prompt and negative prompt are encoded in one run");

@@ -451,3 +451,19 @@ Deno.test("a plan never uses what the user did not allow, and never claims to fi
     }
   }));
 });
+
+Deno.test("what this process holds while a node runs in another one counts towards the limit, not towards the stage", () => {
+  const nodes = nodesOf(PUBLISHED, { traits: CPU });
+  const alone = planNodes(nodes, {}).plan;
+  const beside = planNodes(nodes.map((node) => ({ ...node, besideBytes: 130e6 })), {}).plan;
+  assert.deepEqual(beside.stages, alone.stages);
+  assert.equal(beside.predictedPeak, alone.predictedPeak + 130e6);
+  const [encode] = nodes;
+  const peak = planNodes([encode!], {}).plan.predictedPeak;
+  const fixed = [{ ...encode!, choices: encode!.choices.slice(0, 1) }];
+  assert(planNodes(fixed, { maxMemory: peak }).plan.fits);
+  const { fits, problems } =
+    planNodes(fixed.map((node) => ({ ...node, besideBytes: 130e6 })), { maxMemory: peak }).plan;
+  assert(!fits);
+  assert.match(problems[0]!, / 130 MB more than allowed: /);
+});
