@@ -278,6 +278,7 @@ export class OnnxRuntimeNode implements Runtime {
  * ONNX Runtime also needs as long for scores from bytes as for those from float32.
  */
 function fastByteAttention(): ByteAttention {
+  if (byteAttention !== undefined) return byteAttention;
   const features = processorFeatures();
-  return byteAttention ??= features["AMX int8"] ? "none" : features["AVX-512 FP16"] ? "scores" : "all";
+  return byteAttention = features["AMX int8"] ? "none" : features["AVX-512 FP16"] ? "scores" : "all";
 }
