@@ -70,7 +70,7 @@ export interface MemoryRequest {
 /** The advice on a choice that needs a quarter of the pixels. */
 export const SMALLER_PICTURE = "make a smaller picture";
 /** Bytes of a process with Deno and ONNX Runtime but no open model. */
-export const PROCESS_BYTES = 130e6;
+export const PROCESS_BYTES = 145e6;
 /** Bytes per float32 value. */
 export const FLOAT32_BYTES = 4;
 /** Weights of up to this many bytes have residency `stage` by default. */

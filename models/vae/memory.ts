@@ -25,11 +25,11 @@ import { planSeamless } from "./tiling/seamless_plan.ts";
 import { chooseTiling, type VaeTiling } from "./tiling/tiled_vae_decoder.ts";
 
 /** Bytes of the seam-free decoder's strips and middle block, besides the feature maps in memory. */
-const STRIP_BYTES = 103e6;
+const STRIP_BYTES = 78e6;
 /** Bytes of decoding in one piece besides the weights, independent of the picture. */
-const WHOLE_BYTES = 20e6;
+const WHOLE_BYTES = 30e6;
 /** Bytes of finished tiles that await garbage collection. */
-const TILE_BYTES = 60e6;
+const TILE_BYTES = 35e6;
 /**
  * Bytes per pixel of resizing a picture: the resized picture, and the copy of it that is kept with the others.
  * The former awaits garbage collection after each picture.
