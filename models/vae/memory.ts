@@ -25,7 +25,7 @@ import { planSeamless } from "./tiling/seamless_plan.ts";
 import { chooseTiling, type VaeTiling } from "./tiling/tiled_vae_decoder.ts";
 
 /** Bytes of the seam-free decoder's strips and middle block, besides the feature maps in memory. */
-const STRIP_BYTES = 78e6;
+const STRIP_BYTES = 90e6;
 /** Bytes of decoding in one piece besides the weights, independent of the picture. */
 const WHOLE_BYTES = 30e6;
 /** Bytes of finished tiles that await garbage collection. */
